@@ -3,7 +3,7 @@
 # make test-one-lane  numbers of kernels without vectors, as on Windows
 # make check-wheels  a wheel beside the oldest and newest dependencies, for each Python there is
 # make test-families  what is tested on some families, on every one
-# make test-heavy  a real model in every notebook and task, wide comparisons, workers of Ray
+# make test-heavy  a real model in every notebook and task, wide comparisons, workers of Ray, other hosts
 # make test-soak    interrupts, damaged files, threads, forks and views by the hundred
 # make docs    the documentation, into build/docs/site; make docs-check looks for dead links, and at each page in a browser
 # make test-remote    the tests beside a real NDIF server, where ../shared/ndif is there
@@ -43,7 +43,7 @@ test-one-lane: $(VENV)/.built
 test-families: $(VENV)/.built
 	SCOPE_FAMILIES=all $(PYTEST) -m 'not browser and not notebook_host and not soak and not heavy'
 
-test-heavy: $(VENV)/.ray
+test-heavy: $(VENV)/.ray build/hosts/.installed
 	scripts/ensure_chromium.sh
 	SCOPE_FULL_CROSSCHECK=1 $(PYTEST) -m heavy
 
@@ -124,6 +124,10 @@ js/node_modules/.installed: js/package-lock.json
 
 $(VENV)/.ray: $(VENV)/.built
 	$(PIP) -c constraints.txt 'ray[data]'
+	@touch $@
+
+build/hosts/.installed: tests/support/host_packages/package-lock.json scripts/install_hosts.sh js/node_modules/.installed
+	scripts/install_hosts.sh
 	@touch $@
 
 $(BUNDLES): js/node_modules/.installed $(SCRIPTS)

@@ -1,6 +1,7 @@
 """Document the demo model, and put the page of its report into the docs: ``python -m scripts.demo_report``.
 
-A minute or two. What is finished is kept in the folder that is given with ``--folder``, so that it can be stopped.
+Some four minutes of one core. What is finished is kept in the folder that is given with ``--folder``, so that it can
+be stopped.
 """
 
 from __future__ import annotations

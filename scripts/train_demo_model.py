@@ -29,6 +29,7 @@ from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from scripts import demo_language as language
+from scripts.round_weights import round_file
 
 CONTEXT = 256
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(len(language.SPECIAL_TOKENS))
@@ -463,6 +464,7 @@ def main() -> None:
     start = time.perf_counter()
     model = train(args)
     model.save_pretrained(args.out)
+    round_file(args.out / "model.safetensors")
     save_tokenizer(args.out)
     print(f"{sum(p.numel() for p in model.parameters())} parameters, {time.perf_counter() - start:.0f} s")
 

@@ -23,6 +23,7 @@ import torch
 from scope_widgets import Microscope, features
 from scope_widgets._files import replacing, write_text
 from scripts import demo_language as language
+from scripts.round_weights import round_file
 
 LAYER, D_SAE, K, STEPS = 3, 512, 12, 4000
 TRAINING_TEXTS, OTHER_TEXTS, INDEXED_TEXTS = 16_000, 800, 800
@@ -33,7 +34,7 @@ CARD = """\
 `features.load("demo")`: {d_sae} latents on the residual stream before layer {layer}, counted from 0, of
 `Microscope.load("demo")`, made by `scripts/train_demo_sae.py`: BatchTopK, k = {k}, {steps:,} steps of 2,048 rows, of
 {rows:,} that were recorded on {texts:,} texts of `scripts/demo_language.py` (IOI sentences, stories, paragraphs).
-Activations are taken as they are.
+Activations are taken as they are. Weights are rounded to 16 bits of mantissa (`scripts/round_weights.py`).
 
 On {tokens:,} tokens of {documents:,} texts that were drawn anew (`features.evaluate`; 95 % intervals over texts;
 random: as many random latents, as many of which fire):
@@ -83,6 +84,8 @@ def write_sae(scope: Microscope, out: Path) -> None:
         sae = features.train(recording, d_sae=D_SAE, k=K, steps=STEPS)
         rows = len(recording)
     sae.save(out)
+    round_file(out / "sae_weights.safetensors")
+    sae = features.load(str(out))
     scores = features.evaluate(scope, sae, list(texts(OTHER_TEXTS, seed=2)), max_tokens=20_000)
     table = [
         f"| {name} | {scores.values[name]:.4f} | {scores.low.get(name, torch.nan):.4f} to "

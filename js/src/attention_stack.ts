@@ -4,10 +4,10 @@ import css from "./attention_stack/attention_stack.css";
 import { csv, pythonCode } from "./attention_stack/export";
 import { figure } from "./attention_stack/figure";
 import { createHeadPanel } from "./attention_stack/head_panel";
+import { hiddenText } from "./attention_stack/hidden_text";
 import type { Pose } from "./attention_stack/scene";
 import { createStage, type Stage } from "./attention_stack/stage";
 import { State, USUAL } from "./attention_stack/state";
-import { hiddenText } from "./attention_stack/words";
 import { createLegend } from "./core/drawing/legend";
 import { h } from "./core/elements/dom";
 import { bindHeight } from "./core/elements/resize";
@@ -16,6 +16,7 @@ import { saverOf } from "./core/export/save_menu";
 import { listenForKeys } from "./core/keyboard/keyboard";
 import type { Key } from "./core/keyboard/shortcut_list";
 import { computed, sizeOf, watch } from "./core/reactive";
+import { withoutHead } from "./core/selection";
 import { type View, widget } from "./core/view";
 import { withoutWebgl } from "./core/webgl/canvas";
 import type { AttentionStackTraits } from "./generated/traits";
@@ -35,7 +36,7 @@ const KEYS: Key[] = [
 ];
 /** Narrower than this the head stands below. */
 const BESIDE = 760;
-const [NATURAL, STACKED] = [520, 200];
+const [NATURAL, STACKED] = [560, 280];
 const NAMED = [
   ["stack", 0],
   ["layers", 0.5],
@@ -43,6 +44,9 @@ const NAMED = [
 ] as const;
 /** Flat, and seen from the front. */
 const FLAT = { spread: 1, turn: 0, tilt: 0 };
+
+/** Spread and turned so; what is seen from aside does not lie flat, however far it is spread. */
+const isFlat = ({ spread, turn, tilt }: Pose): boolean => spread === 1 && !turn && !tilt;
 
 /** Spread so far; what is seen from the front shows no depth, so that it is turned. */
 const spreadTo = (spread: number, { turn, tilt }: Pose): Partial<Pose> =>
@@ -64,8 +68,8 @@ function build(view: View<AttentionStackTraits>): void {
         state.heads.value.map((head) => ({
           text: head.join("."),
           current: head === state.heads.value.at(-1),
-          open: () => selection.setHeads([...selection.heads.filter((one) => String(one) !== String(head)), head]),
-          clear: () => selection.setHeads(selection.heads.filter((one) => String(one) !== String(head))),
+          open: () => selection.setHeads([...withoutHead(selection.heads, head), head]),
+          clear: () => selection.setHeads(withoutHead(selection.heads, head)),
         })),
       ),
       keys: KEYS,
@@ -91,8 +95,9 @@ function build(view: View<AttentionStackTraits>): void {
   let before: Partial<Pose> = USUAL;
   const flat = (): void => {
     const { spread, turn, tilt } = state.pose.peek();
-    if (spread < 1) before = { spread, turn, tilt };
-    state.look(spread < 1 ? FLAT : before);
+    const lies = isFlat(state.pose.peek());
+    if (!lies) before = { spread, turn, tilt };
+    state.look(lies ? before : FLAT);
   };
   listenForKeys(
     root,
@@ -143,7 +148,10 @@ function headLine(state: State, until: AbortSignal): HTMLElement {
       { class: "sw-button", type: "button", onclick: () => state.look(spreadTo(spread, state.pose.peek())) },
       words,
     );
-    watch(until, () => button.setAttribute("aria-pressed", String(state.pose.value.spread === spread)));
+    watch(until, () => {
+      const pose = state.pose.value;
+      button.setAttribute("aria-pressed", String(spread === 1 ? isFlat(pose) : pose.spread === spread));
+    });
     return button;
   });
   return h(

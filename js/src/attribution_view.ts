@@ -20,6 +20,7 @@ import { count } from "./core/format";
 import { listenForKeys } from "./core/keyboard/keyboard";
 import type { Key } from "./core/keyboard/shortcut_list";
 import { computed, sizeOf, watch } from "./core/reactive";
+import { withoutHead } from "./core/selection";
 import { plain, tokenSpan } from "./core/tokens";
 import { type View, widget } from "./core/view";
 import type { Model } from "./core/widget_model";
@@ -56,7 +57,7 @@ function build(view: View<AttributionViewTraits>): void {
       chips: computed(() =>
         state.heads.value.map((head) => ({
           text: head.join("."),
-          clear: () => selection.setHeads(selection.heads.filter((one) => String(one) !== String(head))),
+          clear: () => selection.setHeads(withoutHead(selection.heads, head)),
         })),
       ),
       keys: KEYS,

@@ -12,6 +12,7 @@ import { count, counted } from "./core/format";
 import type { Key } from "./core/keyboard/shortcut_list";
 import { noteOn } from "./core/note_text";
 import { computed, type ReadonlySignal, sizeOf, trait, watch } from "./core/reactive";
+import { withoutHead } from "./core/selection";
 import { type View, widget } from "./core/view";
 import { type Model, save } from "./core/widget_model";
 import type { HeadTableTraits } from "./generated/traits";
@@ -133,7 +134,7 @@ function addToolbar(view: View<HeadTableTraits>, parts: Parts): void {
         choice.heads.value.map((head) => ({
           text: headName(head),
           open: () => void grid.reveal([head]),
-          clear: () => selection.setHeads(selection.heads.filter((one) => String(one) !== String(head))),
+          clear: () => selection.setHeads(withoutHead(selection.heads, head)),
         })),
       ),
       code: () =>

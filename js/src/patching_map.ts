@@ -12,6 +12,7 @@ import { saverOf } from "./core/export/save_menu";
 import { listenForKeys } from "./core/keyboard/keyboard";
 import type { Key } from "./core/keyboard/shortcut_list";
 import { computed, type ReadonlySignal, signal, sizeOf, trait, watch } from "./core/reactive";
+import { withoutHead } from "./core/selection";
 import { type View, widget } from "./core/view";
 import type { PatchingMapTraits } from "./generated/traits";
 import { largest } from "./patching_map/cells/cells";
@@ -134,7 +135,7 @@ const chipsOf = (state: State) =>
   computed(() => [
     ...state.heads.value.map((head) => ({
       text: head.join("."),
-      clear: () => state.setHeads(state.heads.peek().filter((one) => String(one) !== String(head))),
+      clear: () => state.setHeads(withoutHead(state.heads.peek(), head)),
     })),
     ...state.tokens.value.map((token) => ({
       text: state.space.positionText(token),

@@ -111,7 +111,7 @@ function sentence(state: State, stage: ReturnType<typeof createStage>, until: Ab
     const without = withoutWebgl(stage.canvas.kind.value, "points are drawn one by one.");
     line.replaceChildren(
       [said, without].filter(Boolean).join(" "),
-      ...(state.parts.status.value ? [" ", h("b", {}, state.parts.status.value)] : []),
+      ...(state.loaded.status.value ? [" ", h("b", {}, state.loaded.status.value)] : []),
     );
     line.hidden = !line.textContent;
   });

@@ -1,12 +1,12 @@
 /** The workbench's page: its token, its connection, and what it is made of. */
 import { h, isTextField } from "./core/elements/dom";
 import { watch } from "./core/reactive";
+import { answerTabs, keepToken, knownToken, pageId, takeFragment } from "./workbench/access_token";
 import { createBoard } from "./workbench/board";
-import { Desk, KEPT } from "./workbench/desk";
 import { decoded, parsed } from "./workbench/layout";
+import { KEPT, PageState } from "./workbench/page_state";
 import { followSettings } from "./workbench/settings";
 import { Connection, type Status } from "./workbench/socket/connection";
-import { answerTabs, keepToken, knownToken, pageId, takeFragment } from "./workbench/token";
 import { createTopBar, type TopBar } from "./workbench/top_bar";
 
 /** A server that restarts is back by then. */
@@ -41,21 +41,21 @@ async function begin(): Promise<void> {
   document.body.append(status, waiting);
   let begun = false;
   watch(until, () => {
-    const page = connection.page.value;
-    if (!page || begun) return;
+    const model = connection.page.value;
+    if (!model || begun) return;
     begun = true;
     waiting.remove();
     queueMicrotask(() => {
-      const desk = new Desk(connection, page, until);
-      show(desk);
-      void desk.begin(layout ? decoded(layout) : undefined, parsed(sessionStorage.getItem(KEPT) ?? ""));
+      const page = new PageState(connection, model, until);
+      show(page);
+      void page.begin(layout ? decoded(layout) : undefined, parsed(sessionStorage.getItem(KEPT) ?? ""));
     });
   });
 }
 
-function show(desk: Desk): void {
-  const top = createTopBar(desk, (id) => board.focusPanel(id));
-  const board = createBoard(desk, () => top.addMenu.open());
+function show(page: PageState): void {
+  const top = createTopBar(page, (id) => board.focusPanel(id));
+  const board = createBoard(page, () => top.addMenu.open());
   document.body.append(top.element, board.element);
   // what is scrolled into sight, by keys or by a view, is not put beneath the lines that stay
   const covered = new ResizeObserver(() => {
@@ -63,20 +63,20 @@ function show(desk: Desk): void {
     document.documentElement.style.scrollPaddingTop = stays ? `${top.element.offsetHeight + 8}px` : "";
   });
   covered.observe(top.element);
-  document.addEventListener("keydown", (event) => onKey(event, desk, top, board));
-  watch(desk.until, () => {
-    const { a, b } = desk.sides.value;
+  document.addEventListener("keydown", (event) => onKey(event, page, top, board));
+  watch(page.until, () => {
+    const { a, b } = page.sides.value;
     document.title = [a?.model, b?.model !== a?.model ? b?.model : undefined, "microscope"].filter(Boolean).join(" · ");
   });
 }
 
-function onKey(event: KeyboardEvent, desk: Desk, top: TopBar, board: ReturnType<typeof createBoard>): void {
+function onKey(event: KeyboardEvent, page: PageState, top: TopBar, board: ReturnType<typeof createBoard>): void {
   if (document.querySelector("dialog[open]")) return;
   const panel = board.current();
   const action = event.altKey
-    ? withAlt(event, desk, board, panel)
+    ? withAlt(event, page, board, panel)
     : event.ctrlKey || event.metaKey
-      ? withCtrl(event, desk)
+      ? withCtrl(event, page)
       : isTextField(event.target)
         ? undefined
         : plain(event, top, panel);
@@ -87,24 +87,24 @@ function onKey(event: KeyboardEvent, desk: Desk, top: TopBar, board: ReturnType<
 
 type Act = (() => void) | undefined;
 
-function withAlt(event: KeyboardEvent, desk: Desk, board: ReturnType<typeof createBoard>, panel?: string): Act {
+function withAlt(event: KeyboardEvent, page: PageState, board: ReturnType<typeof createBoard>, panel?: string): Act {
   const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
   if (digit) return () => board.focus(Number(digit) - 1);
   if (!panel) return undefined;
   const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
   if (by)
     return () => {
-      desk.move(panel, by[0]!, by[1]!);
+      page.move(panel, by[0]!, by[1]!);
       board.focusPanel(panel);
     };
-  return event.key === "Backspace" ? () => desk.close(panel) : undefined;
+  return event.key === "Backspace" ? () => page.close(panel) : undefined;
 }
 
-function withCtrl(event: KeyboardEvent, desk: Desk): Act {
+function withCtrl(event: KeyboardEvent, page: PageState): Act {
   if (isTextField(event.target)) return undefined;
   const key = event.key.toLowerCase();
-  if (key === "y" || (key === "z" && event.shiftKey)) return () => desk.redo();
-  return key === "z" ? () => desk.undo() : undefined;
+  if (key === "y" || (key === "z" && event.shiftKey)) return () => page.redo();
+  return key === "z" ? () => page.undo() : undefined;
 }
 
 function plain(event: KeyboardEvent, top: TopBar, panel?: string): Act {

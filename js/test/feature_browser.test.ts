@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { float32, int32 } from "../src/core/bytes";
+import { readable } from "../src/core/tokens";
 import { type Columns, halves, readColumns } from "../src/feature_browser/columns";
 import { firesOf } from "../src/feature_browser/fires";
 import { orderOf } from "../src/feature_browser/order";
-import { percent, readable } from "../src/feature_browser/page_text";
+import { percent } from "../src/feature_browser/page_text";
 import { FakeModel } from "./fake_model";
 
 const view = (array: ArrayBufferView): DataView => new DataView(array.buffer);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { readFilter, statisticsOf } from "../src/attention_view/statistics";
-import { exampleFilter } from "../src/core/filter/example_filter";
+import { exampleConditions } from "../src/core/filter/example_filter";
 import { compile, type FilterColumn } from "../src/core/filter/filter";
 
 const values = Float32Array.from([0.1, 0.9, NaN, 0.5, 0.2, 0.3, 5, 4, 3, 2, 1, 0]);
@@ -43,7 +43,7 @@ describe("the example of a filter", () => {
     ["not by p", [layer, column("p", 0.1, 0.2, 0.3, 0.4)], "layer < 2"],
     ["by text where there is some", [{ name: "label", kind: "text", values: ["", "induction"] }], "label = induction"],
   ] as [string, FilterColumn[], string][])("%s", (_, columns, text) => {
-    expect(exampleFilter(columns)).toBe(text);
+    expect(exampleConditions(columns).join(" and ")).toBe(text);
     const passes = compile(text, { columns, byName: new Map(columns.map((one) => [one.name, one])) })!;
     const rows = Array.from(columns[0]!.values as ArrayLike<unknown>, (_value, row) => passes(row));
     expect(new Set(rows)).toEqual(new Set([true, false]));

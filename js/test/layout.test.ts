@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { folded, GUTTER, ordered } from "../src/attention_view/head_places";
-import { labelPositions, labelStep, matrixFrame, showing, zoomed } from "../src/attention_view/layout";
+import { labelPositions, labelStep, matrixFrame, showing, zoomed } from "../src/core/attention/matrix_frame";
 import type { Head } from "../src/core/selection";
 
 describe("thumbnails", () => {

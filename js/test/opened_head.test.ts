@@ -2,9 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { pythonCode } from "../src/attention_view/export";
 import { createTokens } from "../src/attention_view/opened_head_tokens";
-import { read } from "../src/attention_view/patterns/pattern";
 import { Patterns } from "../src/attention_view/patterns/patterns";
 import { State } from "../src/attention_view/state";
+import { read } from "../src/core/attention/pattern";
 import { signal } from "../src/core/reactive";
 import { Requests } from "../src/core/requests";
 import { selectionOf } from "../src/core/selection";

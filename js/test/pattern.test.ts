@@ -8,7 +8,7 @@ import {
   rowStart,
   topKeys,
   topQueries,
-} from "../src/attention_view/patterns/pattern";
+} from "../src/core/attention/pattern";
 
 // rows: [1], [.25 .75], [.5 .125 .375]
 const values = Float32Array.of(1, 0.25, 0.75, 0.5, 0.125, 0.375);

@@ -2,12 +2,21 @@ import { expect, test } from "vitest";
 import { magnitudeTable } from "../src/core/drawing/colour";
 import { signal } from "../src/core/reactive";
 import { Requests } from "../src/core/requests";
-import { coloursOf, dimmed, hueOf, otherColour, shownClasses, tableOf } from "../src/projection_view/colours";
+import {
+  coloursOf,
+  dimmed,
+  hueOf,
+  isHollow,
+  missingColour,
+  otherColour,
+  shownClasses,
+  tableOf,
+} from "../src/projection_view/colours";
 import { frameOf, middleOf, toPlane, zoomedAt } from "../src/projection_view/frame";
 import { inside, rectangle } from "../src/projection_view/lasso";
+import { LayersAndColumns } from "../src/projection_view/layers_and_columns";
 import { Nearest, nextInDirection } from "../src/projection_view/nearest";
-import { Parts } from "../src/projection_view/parts";
-import { PointTexts } from "../src/projection_view/texts";
+import { PointTexts } from "../src/projection_view/point_texts";
 import { FakeModel } from "./fake_model";
 
 const random = (seed: number): (() => number) => {
@@ -80,14 +89,20 @@ test("a zoom keeps what is under the pointer, and both axes have one scale", () 
   expect(frameOf({ left: 1, right: 1, bottom: 2, top: 2 }, whole, 400, 300).scale).toBeGreaterThan(0);
 });
 
-test("classes have hues, those without one and what has no value are grey", () => {
+test("classes have hues, those without one are grey, and what has no value is a ring", () => {
   const names = Array.from({ length: 12 }, (_, i) => `c${i}`);
   expect([shownClasses(names.slice(0, 8)), shownClasses(names)]).toEqual([8, 7]);
   const column = { name: "k", classes: names, counts: [], low: 0, high: 1, signed: false, missing: 0 };
   const scale = { kind: "linear" as const, low: 0, high: 1, threshold: 0 };
   const table = new Uint32Array(256);
   const found = coloursOf(4, column, Float32Array.of(0, 6, 7, NaN), scale, table, true);
-  expect([...found]).toEqual([hueOf(0, true), hueOf(6, true), otherColour(), otherColour()]);
+  expect([...found]).toEqual([hueOf(0, true), hueOf(6, true), otherColour(), missingColour()]);
+  const numbers = { ...column, classes: null, low: -1, signed: true };
+  const signed = tableOf(true, { groundRgb: [0, 0, 0], dark: true } as any);
+  const [zero, none] = coloursOf(2, numbers, Float32Array.of(0, NaN), { ...scale, low: -1 }, signed, true);
+  expect([isHollow(zero!), isHollow(none!)]).toEqual([false, true]);
+  const pale = dimmed(Uint32Array.of(none!, zero!), () => false, [0, 0, 0], 0.2);
+  expect([...pale].map(isHollow)).toEqual([true, false]);
   expect(new Set(Array.from({ length: 8 }, (_, at) => hueOf(at, false))).size).toBe(8);
 });
 
@@ -144,18 +159,18 @@ test("a layer that is not held is asked for once, and what is on show stays unti
   });
   const until = new AbortController();
   const layer = signal(0);
-  const parts = new Parts(model as any, new Requests(model as any, until.signal, signal(false)));
-  const places = parts.following("layer", layer, until.signal, new Float32Array(2));
+  const loaded = new LayersAndColumns(model as any, new Requests(model as any, until.signal, signal(false)));
+  const places = loaded.following("layer", layer, until.signal, new Float32Array(2));
   expect([...places.value]).toEqual([1, 2]);
   layer.value = 3;
-  void parts.get("layer", 3);
+  void loaded.get("layer", 3);
   const asked = model.sent.filter((one: any) => one.name === "layer") as any[];
   expect(asked.map((one) => one.args)).toEqual([{ layer: 3 }]);
-  expect([[...places.value], parts.status.value]).toEqual([[1, 2], "loading layer 3 …"]);
+  expect([[...places.value], loaded.status.value]).toEqual([[1, 2], "loading layer 3 …"]);
   const answer = new DataView(Float32Array.of(5, 6).buffer);
   model.tell("msg:custom", { v: 1, id: asked[0].id, kind: "res", data: {} }, [answer]);
   await new Promise((done) => setTimeout(done, 0));
-  expect([[...places.value], parts.status.value]).toEqual([[5, 6], ""]);
+  expect([[...places.value], loaded.status.value]).toEqual([[5, 6], ""]);
   layer.value = 0;
   expect([...places.value]).toEqual([1, 2]);
 });

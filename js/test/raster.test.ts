@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { makePattern, rowStart } from "../src/attention_view/patterns/pattern";
-import { colour, EMPTY, rasterise } from "../src/attention_view/patterns/raster";
+import { makePattern, rowStart } from "../src/core/attention/pattern";
+import { colour, EMPTY, rasterise } from "../src/core/attention/raster";
 import { magnitudeTable } from "../src/core/drawing/colour";
 import type { Scale } from "../src/core/drawing/scale";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { difference, makePattern, read } from "../src/attention_view/patterns/pattern";
 import { SideBySide } from "../src/attention_view/side_by_side";
+import { difference, makePattern, read } from "../src/core/attention/pattern";
 import { FakeModel } from "./fake_model";
 
 const made = (traits: Record<string, unknown>): SideBySide =>

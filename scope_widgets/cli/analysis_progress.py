@@ -105,7 +105,8 @@ class AnalysisProgress:
         left: float = factor * sum(
             planned[name] for name, ready in self._ready.items() if not ready and name in planned
         )
-        return max(0.0, left - (time.monotonic() - self._begun if self.stage else 0.0))
+        left -= time.monotonic() - self._begun if self.stage else 0.0
+        return left if math.isnan(left) else max(0.0, left)  # max(0, NaN) is 0
 
     def interrupted(self) -> str:
         """Return how far it came, as a sentence."""
@@ -141,7 +142,7 @@ class AnalysisProgress:
             else:
                 lines.append(f"{name:<15}{_time(planned['seconds']):>10}{planned['peak_bytes'] / 1e9:>7.1f} GB")
         total = sum(one["seconds"] for one in self._planned.values())
-        lines.append(f"About {_time(total)} in all: right within a factor of three or so. Nothing was written.")
+        lines.append(f"About {_time(total)} in all, on a machine that does nothing else. Nothing was written.")
         return "\n".join(lines)
 
     def summary_text(self, out: Path) -> str:
@@ -163,10 +164,10 @@ def _time(seconds: float) -> str:
 
     Examples
     --------
-    >>> _time(42.4), _time(185), _time(float("nan"))
+    >>> _time(42.4), _time(185), _time(float("inf"))
     ('42 s', '3 min 5 s', 'unknown')
     """
-    if math.isnan(seconds):
+    if not math.isfinite(seconds):
         return "unknown"
     whole = round(seconds)
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from scope_widgets.evals.comparison import Comparison
 from scope_widgets.evals.eval_result import EvalResult
 from scope_widgets.evals.interventions import Intervention, described
 from scope_widgets.evals.measures.options import Scorer
-from scope_widgets.evals.metrics import TaskScores
+from scope_widgets.evals.metrics import TaskScores, hardly_vary
 from scope_widgets.evals.run import SuiteLike, chosen_suites, measured, options_of
 from scope_widgets.evals.tracked import note_metrics
 from scope_widgets.experiments.statistics.bca import bca_interval
@@ -27,11 +26,15 @@ from scope_widgets.experiments.statistics.paired_tests import (
     clustered_error,
     equivalence,
     mcnemar,
+    rare_error,
     sign_flip,
     smallest_detectable,
-    yes_no_error,
 )
+from scope_widgets.experiments.statistics.rounding import settled
 from scope_widgets.models.microscope import Microscope
+
+#: of the largest value: what rounding may move each item by, all in one way, where two ways of running a model meet
+_ROUNDING = 1e-5
 
 
 def compare(
@@ -234,18 +237,20 @@ def _bound(one: TaskScores, bounds: Mapping[str, float]) -> float:
 
 
 def _row(one: TaskScores, before: Array, after: Array, bound: float, seed: int) -> _Row:
-    differences = after - before
+    largest = float(np.abs([before, after]).max())
+    differences = settled(after - before, _ROUNDING * largest)
     about: dict[str, Any] = {"weights": one.weights, "clusters": one.clusters}
     mean = float((differences * one.weights).sum() / one.weights.sum())
     low, high = bca_interval(differences, **about, seed=seed)
     p = sign_flip(differences, **about, seed=seed)
     error, freedom = clustered_error(differences, **about)
-    if one.yes_no:
-        p = mcnemar(before > 0, after > 0) if math.isnan(p) else max(p, mcnemar(before > 0, after > 0))
-        error = max(error, yes_no_error(before > 0, after > 0)) if freedom else error
-    if freedom and np.ptp(before) == np.ptp(after) == 0:  # all 0, such as swear words: there may be rare ones
-        error = max(error, 1 / (len(before) + 2))
-    if low == high and error:  # nothing has changed, or all in one way: the bootstrap knows of nothing else
-        low, high = mean - HALF_WIDTH * error, mean + HALF_WIDTH * error
+    if one.yes_no:  # NaN stays: of one cluster there is nothing to tell chance from
+        p = float(np.maximum(p, mcnemar(differences < 0, differences > 0)))
+    if freedom:
+        # of what hardly varies the spread that was seen says little: rare ones may be as large as a share can be
+        rare = one.is_share and (one.yes_no or all(hardly_vary(side, one.clusters) for side in (before, after)))
+        error = max(error, rare_error(differences, 1.0 if rare else bound, **about))
+        if hardly_vary(differences, one.clusters):  # the bootstrap knows of no others than these few
+            low, high = min(low, mean - HALF_WIDTH * error), max(high, mean + HALF_WIDTH * error)
     first, second = (float((side * one.weights).sum() / one.weights.sum()) for side in (before, after))
     return _Row(len(before), one.n_clusters, first, second, mean, low, high, p, error, freedom, bound)

@@ -34,10 +34,11 @@ class Comparison(Charted):
     before, after : ndarray [metric]
         Weighted means over these items.
     difference, low, high : ndarray [metric]
-        After minus before, with its 95 % interval: BCa bootstrap of 10,000 draws over clusters (where no answer has
-        changed, by the error of Agresti and Min).
+        After minus before, what is rounding as 0, with its 95 % interval: BCa bootstrap of 10,000 draws over clusters
+        (where fewer than five of them have changed, no narrower than by the error of Agresti and Min).
     p : ndarray [metric]
-        Of no difference: signs of clusters turned; for yes/no that or the exact McNemar test, whichever is larger.
+        Of no difference: signs of clusters turned; for yes/no that or the exact McNemar test, whichever is larger. NaN
+        of one cluster.
     corrected : ndarray [metric]
         The same by Holm over all metrics.
     bound : ndarray [metric]
@@ -139,12 +140,12 @@ class Comparison(Charted):
         """Return it in sentences: what changed, what is kept within which bound, and what is not shown."""
         lines = [f"Intervention: {self.what}. Model: {self.provenance.model}."]
         of_each = zip(
-            self.names, self.verdicts, self.before, self.after, self.low, self.high, self.bound, self.detectable,
-            self.within, strict=True,
+            self.names, self.verdicts, self.before, self.after, self.difference, self.low, self.high, self.bound,
+            self.detectable, self.within, strict=True,
         )  # fmt: skip
         said: dict[Verdict, list[str]] = {"changed": [], "kept": [], "not shown": []}
-        for name, verdict, before, after, low, high, bound, detectable, within in of_each:
-            moved = f"{name} {before:.4g} to {after:.4g} (difference {after - before:+.3g}, {low:+.3g} to {high:+.3g}"
+        for name, verdict, before, after, difference, low, high, bound, detectable, within in of_each:
+            moved = f"{name} {before:.4g} to {after:.4g} (difference {difference:+.3g}, {low:+.3g} to {high:+.3g}"
             more = {
                 "changed": f"; less than the bound of {bound:g}" if within else "",
                 "kept": f"; bound {bound:g}",

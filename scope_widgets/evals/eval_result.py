@@ -11,8 +11,9 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.evals.measures.outcome import Output
-from scope_widgets.evals.metrics import TaskScores
-from scope_widgets.experiments.statistics.bca import bca_interval
+from scope_widgets.evals.metrics import TaskScores, hardly_vary
+from scope_widgets.experiments.statistics.bca import bca_interval, cluster_sums
+from scope_widgets.experiments.statistics.paired_tests import effective_size
 from scope_widgets.experiments.statistics.wilson_interval import wilson
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class EvalResult(Result):
     tasks : tuple of TaskScores
         Each metric of each suite, item by item.
     low, high : ndarray [task]
-        95 % interval: BCa bootstrap of 10,000 draws over clusters; Wilson's of a share without exceptions.
+        95 % interval: BCa bootstrap of 10,000 draws over clusters; Wilson's of a share of which fewer than five
+        clusters are exceptions. NaN of one cluster.
     outputs : tuple of Output
         What the model wrote.
     provenance : Provenance
@@ -95,9 +97,11 @@ def intervals(tasks: tuple[TaskScores, ...], seed: int) -> tuple[Array, Array]:
 
 
 def _interval(one: TaskScores, seed: int) -> tuple[float, float]:
-    is_share = one.yes_no or one.unit.startswith(("share", "score"))
-    if is_share and len(one.values) and one.value in (0.0, 1.0):  # of which the bootstrap knows no exception
-        return wilson(one.value, len(one.values))
-    if len(one.values) < 2:
+    if one.n_clusters < 2:
         return float("nan"), float("nan")
+    if (
+        one.is_share and 0 <= one.value <= 1 and hardly_vary(one.values, one.clusters)
+    ):  # the bootstrap knows of no exceptions but these
+        sizes = cluster_sums(one.values, one.weights, one.clusters)[1]
+        return wilson(one.value, effective_size(sizes))
     return bca_interval(one.values, weights=one.weights, clusters=one.clusters, seed=seed)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
 from scope_widgets._types import Array
 
 Better = Literal["higher", "lower", "neither"]
+#: clusters of which one says that they are few
+_FEW: Final = 5
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Metric:
     bound : float
         A difference smaller than this, either way, is none that matters: a convention, which `bounds=` changes.
     yes_no : bool
-        Whether each item is a yes or no.
+        Whether each item is a yes or no, 1 or 0; of a tie its share.
     target : float
         The value to aim at; NaN where there is none.
     """
@@ -40,7 +43,11 @@ class Metric:
 #: every metric by its name
 METRICS: dict[str, Metric] = {
     "efficacy": Metric(
-        "the right object is more likely than every distractor", "share of facts", "higher", 0.05, yes_no=True
+        "the right object is more likely than every distractor (of a tie its share)",
+        "share of facts",
+        "higher",
+        0.05,
+        yes_no=True,
     ),
     "margin": Metric(
         "log-probability of the right object minus that of the likeliest distractor", "nats", "higher", 0.25
@@ -134,3 +141,18 @@ class TaskScores:
     def n_clusters(self) -> int:
         """Number of clusters, which are the independent samples."""
         return len(set(self.clusters))
+
+    @property
+    def is_share(self) -> bool:
+        """Whether values are from 0 to 1."""
+        return self.yes_no or self.unit.startswith(("share", "score"))
+
+
+def hardly_vary(values: Array, clusters: Sequence[str]) -> bool:
+    """Return whether fewer than five clusters have any value but the commonest one.
+
+    Five is the customary count below which a share's errors are not taken from what was seen.
+    """
+    found, times = np.unique(values, return_counts=True)
+    others = np.flatnonzero(values != found[times.argmax()])
+    return len({clusters[at] for at in others.tolist()}) < _FEW

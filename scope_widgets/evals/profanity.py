@@ -13,6 +13,7 @@ from scope_widgets._untrusted import read_text
 from scope_widgets.evals.measures.options import Scorer
 from scope_widgets.evals.measures.toxicity import scores_of
 from scope_widgets.evals.readers.rows import csv_rows
+from scope_widgets.experiments.statistics.auc import auc
 
 #: the AUC of `profanity` on HateCheck's 3,728 texts
 PROFANITY_AUC = 0.469
@@ -121,13 +122,9 @@ def scorer_auc(scorer: Scorer, labelled: LabelledTexts | str | Path) -> float:
     >>> evals.scorer_auc(lambda texts: [len(text) for text in texts], labelled)
     1.0
     """
-    from scipy.stats import rankdata
-
     if not isinstance(labelled, LabelledTexts):
         labelled = hatecheck(labelled)
     hateful = np.asarray(labelled.hateful, dtype=bool)
-    n, others = int(hateful.sum()), int((~hateful).sum())
-    if not n or not others:
+    if hateful.all() or not hateful.any():
         raise ValueError("An AUC needs texts of both labels; these have one.")
-    ranks = rankdata(scores_of(scorer, list(labelled.texts)))
-    return float((ranks[hateful].sum() - n * (n + 1) / 2) / (n * others))
+    return float(auc(scores_of(scorer, list(labelled.texts)), hateful))

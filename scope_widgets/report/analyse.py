@@ -21,7 +21,7 @@ from scope_widgets.report.figures import Figure
 from scope_widgets.report.fingerprint import fingerprint
 from scope_widgets.report.pages.markdown import summary
 from scope_widgets.report.suite import SUITE, Behaviour, Suite
-from scope_widgets.report.verification.items import Items, key_of
+from scope_widgets.report.verification.finished_steps import FinishedSteps, key_of
 from scope_widgets.report.writers.behaviours import WRITERS
 from scope_widgets.report.writers.features import write_features
 from scope_widgets.report.writers.files import from_data, to_data
@@ -95,19 +95,19 @@ def analyse(
         suite[entry.behaviour]
     model = fingerprint(scope)
     _check_other(path, model)
-    key = key_of("writers 2", model, suite.version, str(n_discovery), str(seed), *map(str, versions().items()))
-    items = Items(path / "steps", key)
+    key = key_of("writers 3", model, suite.version, str(n_discovery), str(seed), *map(str, versions().items()))
+    steps = FinishedSteps(path / "steps", key)
     written = []
     chosen = WRITERS if writers is None else writers
     for behaviour in tqdm(suite.behaviours, desc="Writing entries", unit="behaviour", leave=False):
         if (writer := chosen.get(behaviour.name)) is not None:
             look = partial(_look, writer, scope, behaviour, n_discovery, seed)
             name = f"entries of {behaviour.name} by {getattr(writer, '__name__', 'a writer')}"
-            written.append((behaviour.name, from_data(items.get(name, look))))
+            written.append((behaviour.name, from_data(steps.get(name, look))))
     for sae, index in (indexes or {}).items():
         look_at = partial(_look_at, scope, sae, index, n_discovery, seed, suite)
         number = hashlib.sha256(sae.W_dec.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
-        written.append(("next_token", from_data(items.get(f"entries of latents of {number}", look_at))))
+        written.append(("next_token", from_data(steps.get(f"entries of latents of {number}", look_at))))
     documentation = _documentation(scope, own, written, suite)
     done = documentation.verify(scope, n=n, folder=path / "steps", suite=suite, saes=list(indexes or {}))
     done = replace(done, architecture=architecture(scope), figures=documentation.figures)

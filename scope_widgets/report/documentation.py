@@ -93,11 +93,13 @@ class Documentation(Result):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of model, suite and the entries' contents: the seed of the held-out prompts is made of it.
+        """SHA-256 of model, suite, the entries' contents and `discovery`: the seed of the held-out prompts.
 
         Ids, notes, evidence, the entries' order and duplicates do not count.
         """
-        said = [self.fingerprint, self.suite, *sorted({f"{one.content} {one.group}" for one in self.entries})]
+        entries = sorted({f"{one.content} {one.group}" for one in self.entries})
+        seen = [" ".join([name, *sorted(set(known))]) for name, known in sorted(self.discovery.items()) if known]
+        said = [self.fingerprint, self.suite, *entries, *seen]
         return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
     def of(self, status: Literal["verified", "rejected", "untested"]) -> tuple[Entry, ...]:

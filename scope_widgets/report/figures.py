@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from scope_widgets._files import write_text
 from scope_widgets._result import Result
-from scope_widgets._untrusted import check_text, json_text, opening, parse_json, read_text
+from scope_widgets._untrusted import check_text, json_text, opening, parse_json, read_text, reading
 
 _FOLDER, _MOST = "figures", 64
 #: results that a file may hold, and where their classes are: nothing else is imported by what a file says
@@ -50,6 +50,28 @@ class Figure:
         for text in (self.heading, self.text):
             check_text(text)
 
+    def to_data(self) -> dict[str, Any]:
+        """Return it as what JSON knows."""
+        kind = type(self.result).__name__
+        return {"heading": self.heading, "text": self.text, "kind": kind, "result": self.result.to_json()}
+
+    @classmethod
+    def from_data(cls, data: Any) -> Figure:
+        """Return what `to_data` made of it.
+
+        Raises
+        ------
+        ValueError
+            Where it is no figure, or its result is damaged.
+        """
+        texts = ("heading", "text", "kind", "result")
+        if not isinstance(data, dict) or not all(isinstance(data.get(name), str) for name in texts):
+            raise ValueError(f"A figure is an object of the texts {', '.join(texts)}; got {opening(str(data))}.")
+        if data["kind"] not in KINDS:
+            raise ValueError(f"A figure shows one of {', '.join(KINDS)}; got {opening(data['kind'])}.")
+        kind = getattr(import_module(KINDS[data["kind"]]), data["kind"])
+        return cls(data["heading"], data["text"], kind.from_json(data["result"]))
+
 
 def write_figures(folder: Path, figures: Sequence[Figure]) -> None:
     """Write figures into their folder, and take away those of before."""
@@ -57,13 +79,8 @@ def write_figures(folder: Path, figures: Sequence[Figure]) -> None:
     if figures:
         within.mkdir(exist_ok=True)
     for at, figure in enumerate(figures):
-        said: dict[str, Any] = {
-            "heading": figure.heading,
-            "text": figure.text,
-            "kind": type(figure.result).__name__,
-            "result": figure.result.to_json(),
-        }
-        write_text(within / f"{at:02d}.json", json_text(said, "This figure", "Keep a smaller result."))
+        text = json_text(figure.to_data(), "This figure", "Keep a smaller result.")
+        write_text(within / f"{at:02d}.json", text)
     for path in sorted(within.glob("*.json")) if within.is_dir() else ():
         if re.fullmatch(r"\d\d\.json", path.name) and int(path.name[:2]) >= len(figures):
             path.unlink()
@@ -81,11 +98,6 @@ def read_figures(folder: Path) -> tuple[Figure, ...]:
     for path in [folder / _FOLDER / f"{at:02d}.json" for at in range(_MOST)]:
         if not path.is_file():
             break
-        said = parse_json(read_text(path))
-        if not isinstance(said, dict) or said.get("kind") not in KINDS or not all(
-            isinstance(said.get(name), str) for name in ("heading", "text", "result")
-        ):  # fmt: skip
-            raise ValueError(f"{str(path)!r} is no figure of a documentation: take it out, or make the report again.")
-        kind = getattr(import_module(KINDS[said["kind"]]), said["kind"])
-        found.append(Figure(said["heading"], said["text"], kind.from_json(said["result"])))
+        with reading(f"{str(path)!r} is no figure of a documentation: take it out, or make the report again"):
+            found.append(Figure.from_data(parse_json(read_text(path))))
     return tuple(found)

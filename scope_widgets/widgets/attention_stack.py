@@ -20,17 +20,12 @@ from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, LongAnswer, View
 from scope_widgets.widgets.figures.attention import draw_attention, thumbnails_coloured
-from scope_widgets.widgets.figures.captions import quoted
+from scope_widgets.widgets.figures.captions import counted, model_name, quoted
 from scope_widgets.widgets.packed_patterns import packed, within
+from scope_widgets.widgets.shown_trace import EXACT_TOKENS, PATIENCE_S, SAVED_EXACT_BYTES, as_array, single
 
 #: pixels of a slice along a side: as many as the prompt has tokens, up to the first that fits into a message
 SIZES = (64, 32, 16)
-#: up to this many tokens an opened head travels as exact float32, above it as uint8
-EXACT_TOKENS = 1024
-MOST_TOKENS = 4096
-SAVED_EXACT_BYTES = 8_000_000
-#: how long the cell may wait for the slices; the browser asks for the rest layer by layer
-PATIENCE_S = 0.25
 #: degrees that the stack is turned, and tilted, at most: slices are never seen from behind
 STEEPEST = 80.0
 
@@ -95,7 +90,7 @@ class AttentionStack(Prompted):
     height = traitlets.Int(None, allow_none=True, min=240, max=TALLEST).tag(sync=True)
 
     def __init__(self, trace: Any, **traits: Any) -> None:
-        self._set(_single(trace))
+        self._set(single(trace, "AttentionStack"))
         for status in self._slices.begin(PATIENCE_S):  # the cell does not wait for what only waits itself
             if status.pause:
                 break
@@ -138,7 +133,7 @@ class AttentionStack(Prompted):
 
     def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
         """Make what is shown of the trace of another prompt."""
-        slices = Thumbnails({"a": _single(trace)}, sizes=SIZES)
+        slices = Thumbnails({"a": single(trace, "AttentionStack")}, sizes=SIZES)
         yield from slices.begin(PATIENCE_S)
         return lambda: self._put(trace, slices)
 
@@ -167,7 +162,7 @@ class AttentionStack(Prompted):
         """Return the lower triangle of a head, row by row: exact float32, or uint8 above `EXACT_TOKENS`."""
         layer, head = within(layer, self.n_layers, "layer"), within(head, self.n_heads, "head")
         found = yield from submit(head_pattern, self.trace.attention_only(), layer, head).follow()
-        return packed(_array(found.attention()), len(self.tokens) <= EXACT_TOKENS)
+        return packed(as_array(found.attention()), len(self.tokens) <= EXACT_TOKENS)
 
     # -- without a kernel
 
@@ -212,7 +207,7 @@ class AttentionStack(Prompted):
         if whole and (heads := self._selected()):
             layer, head = heads[-1]
             pattern = submit(head_pattern, self.trace.attention_only(), layer, head).result(progress=False).attention()
-            opened = {"a": f"{layer}.{head}"}, {"a": _array(pattern)}, {"a": self.tokens}
+            opened = {"a": f"{layer}.{head}"}, {"a": as_array(pattern)}, {"a": self.tokens}
         draw_attention(paper, self._slices.pictures[0], [], opened, self._colour_scale)
 
     def caption(self) -> str:
@@ -229,24 +224,6 @@ class AttentionStack(Prompted):
         return f"Model {self.trace.model_id}, prompt {quoted(self.trace.prompt)}."
 
 
-def _single(trace: Any) -> Any:
-    if not hasattr(trace, "tokens") or not hasattr(trace, "attention_only"):
-        raise TypeError(f"AttentionStack shows a trace, scope.trace(prompt), not {type(trace).__name__}.")
-    tokens = list(trace.tokens)
-    if tokens and not isinstance(tokens[0], str):
-        raise ValueError(f"AttentionStack shows one prompt and this trace has {len(tokens)}: choose one with trace[i].")
-    if not 0 < len(tokens) <= MOST_TOKENS:
-        raise ValueError(
-            f"AttentionStack shows prompts of 1 to {MOST_TOKENS:,} tokens and this one has {len(tokens):,}. "
-            "Trace a shorter prompt."
-        )
-    return trace
-
-
 def _title(trace: Any) -> str:
     n = len(trace.tokens)
-    return f"Stack of all heads, {trace.model_id.rstrip('/').rsplit('/', 1)[-1]}, {n:,} token{'s' * (n != 1)}"
-
-
-def _array(attention: Any) -> npt.NDArray[np.float32]:
-    return np.ascontiguousarray(attention.detach().cpu().float().numpy())
+    return f"Stack of all heads, {model_name(trace.model_id)}, {counted(n, 'token')}"

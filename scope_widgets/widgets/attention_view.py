@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import traitlets
 
 from scope_widgets._job import Job, Steps
@@ -25,22 +24,17 @@ from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, as_heads, check_range
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.figures.attention import draw_attention, thumbnails_coloured
-from scope_widgets.widgets.figures.captions import quoted
+from scope_widgets.widgets.figures.captions import model_name, quoted
 from scope_widgets.widgets.head_filter_values import statistics_of, strongest
 from scope_widgets.widgets.opened_head import OpenedHead, largest_of
 from scope_widgets.widgets.packed_patterns import packed, rows, within
+from scope_widgets.widgets.shown_trace import EXACT_TOKENS, PATIENCE_S, SAVED_EXACT_BYTES, as_array, single
 from scope_widgets.widgets.side_by_side import Alignment, Pairs, Roles, SideBySide, side_by_side
 
 Side = Literal["a", "b"]
 Float32 = npt.NDArray[np.float32]
 
-#: up to this many tokens a head travels as exact float32, above it as uint8 with exact rows on request
-EXACT_TOKENS = 1024
-MOST_TOKENS = 4096
-SAVED_EXACT_BYTES = 8_000_000
 SAVED_BYTES = 20_000_000
-#: how long the cell may wait for thumbnails; the browser asks for the rest layer by layer
-PATIENCE_S = 0.25
 #: so much attention is scored before the cell ends, within that time; more of it when the browser asks
 SCORED_AT_ONCE = 20_000_000
 
@@ -160,9 +154,9 @@ class AttentionView(Intervening, OpenedHead, Prompted):
         scores: Any = None,
         **traits: Any,
     ) -> None:
-        traces: dict[Side, Any] = {"a": _single(trace, "trace")}
+        traces: dict[Side, Any] = {"a": single(trace, "AttentionView", "trace")}
         if versus is not None:
-            traces["b"] = _single(versus, "versus")
+            traces["b"] = single(versus, "AttentionView", "versus")
             self._beside = side_by_side(trace, versus, align, roles, pairs)
         elif align is not None or roles is not None or pairs is not None:
             raise ValueError("`align`, `roles` and `pairs` are of two traces: give versus= too.")
@@ -235,7 +229,7 @@ class AttentionView(Intervening, OpenedHead, Prompted):
 
     def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
         """Make what is shown of the trace of another prompt."""
-        pictures = Thumbnails({"a": _single(trace, "the prompt")})
+        pictures = Thumbnails({"a": single(trace, "AttentionView", "the prompt")})
         yield from pictures.begin(PATIENCE_S)
         return lambda: self._put(trace, pictures)
 
@@ -339,7 +333,7 @@ class AttentionView(Intervening, OpenedHead, Prompted):
         layer, head = self.head_of(side, layer, head)
         if opened.get(side, ((), None))[0] != (layer, head):
             found = yield from submit(head_pattern, traces[side].attention_only(), layer, head).follow()
-            opened[side] = (layer, head), _array(found.attention())
+            opened[side] = (layer, head), as_array(found.attention())
         return then(opened[side][1])
 
     def answer_head(self, layer: int, head: int, side: Side = "a") -> LongAnswer:
@@ -373,7 +367,7 @@ class AttentionView(Intervening, OpenedHead, Prompted):
                     pattern = trace.attention(own[0])[own[1]]
                 else:
                     pattern = submit(head_pattern, trace.attention_only(), *own).result(progress=False).attention()
-                yield "head", {"layer": layer, "head": head, "side": side}, *packed(_array(pattern), exact)
+                yield "head", {"layer": layer, "head": head, "side": side}, *packed(as_array(pattern), exact)
         chosen = [head for head in reversed(self._on_show()) if head in heads]
         yield from self._saved_head(chosen, self._position())
 
@@ -486,20 +480,8 @@ class AttentionView(Intervening, OpenedHead, Prompted):
         return f"M{origins[0]}" if len(origins) == 1 else f"A: m{origins[0]} B: m{origins[1]}"
 
 
-def _single(trace: Any, name: str) -> Any:
-    tokens = list(trace.tokens)
-    if tokens and not isinstance(tokens[0], str):
-        raise ValueError(f"AttentionView shows one prompt and `{name}` has {len(tokens)}: choose one with {name}[i].")
-    if not 0 < len(tokens) <= MOST_TOKENS:
-        raise ValueError(
-            f"AttentionView shows prompts of 1 to {MOST_TOKENS:,} tokens and `{name}` has {len(tokens):,}. "
-            "Trace a shorter prompt."
-        )
-    return trace
-
-
 def _title(traces: Mapping[Side, Any]) -> str:
-    models = dict.fromkeys(trace.model_id.rstrip("/").rsplit("/", 1)[-1] for trace in traces.values())
+    models = dict.fromkeys(model_name(trace.model_id) for trace in traces.values())
     counts = list(dict.fromkeys(len(trace.tokens) for trace in traces.values()))
     several = "two prompts of " if len(models) < len(traces) else ""
     tokens = " and ".join(f"{count:,}" for count in counts)
@@ -514,7 +496,3 @@ def _letters(labels: Any, n_layers: int, n_heads: int) -> list[list[Any]]:
         if not (0 <= layer < n_layers and 0 <= head < n_heads):
             raise ValueError(f"`labels` names head {layer}.{head}, but there are {n_layers} layers of {n_heads} heads.")
     return [[int(layer), int(head), str(letter)] for (layer, head), letter in letters.items()]
-
-
-def _array(attention: torch.Tensor) -> Float32:
-    return np.ascontiguousarray(attention.detach().cpu().float().numpy())

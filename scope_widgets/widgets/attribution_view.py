@@ -25,7 +25,7 @@ from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.figures.attribution import Parts, draw_attribution
-from scope_widgets.widgets.figures.captions import made_of, origin
+from scope_widgets.widgets.figures.captions import made_of, model_name, origin
 
 #: rows of an attribution: what travels is 16 bytes a row
 MOST_PARTS = 200_000
@@ -334,7 +334,7 @@ def _sent(found: NeuronAttribution) -> Answer:
 
 
 def _title(result: Attribution) -> str:
-    model = result.provenance.model.rstrip("/").rsplit("/", 1)[-1]
+    model = model_name(result.provenance.model)
     n_prompts = len(result.per_prompt)
     return f"Direct logit attribution, {model}" + (f", {n_prompts:,} prompts" if n_prompts > 1 else "")
 

@@ -20,7 +20,7 @@ from scope_widgets.widgets.core.prompt_line import Prompted, options_of
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, View
-from scope_widgets.widgets.figures.captions import origin
+from scope_widgets.widgets.figures.captions import model_name, origin
 from scope_widgets.widgets.figures.lens import draw_lens
 
 MOST_CELLS = 200_000
@@ -275,7 +275,7 @@ def _checked(lens: Any) -> Any:
 
 
 def _title(lens: Any) -> str:
-    model = lens.provenance.model.rstrip("/").rsplit("/", 1)[-1]
+    model = model_name(lens.provenance.model)
     count = len(lens.tokens)
     return f"Logit lens, {model}, {count:,} token{'s' * (count != 1)}"
 

@@ -58,9 +58,13 @@ def press(page: Any, *keys: str) -> None:
     frame(page)
 
 
+def stage(place: Any) -> Any:
+    return place.locator(".as-stage")
+
+
 def walk_to(page: Any, place: Any, layer: int, head: int, layers: int) -> Any:
     """Stand on a head by keyboard; its cell lies over its slice."""
-    cell = place.get_by_role("gridcell")
+    cell = stage(place).get_by_role("gridcell")
     cell.focus()
     press(page, "Control+Home", *["ArrowDown"] * (layers - 1 - layer), *["ArrowRight"] * head)
     return cell
@@ -116,8 +120,7 @@ def test_pointing_opens_a_head_and_a_click_selects_it_everywhere(browser_page: A
 
 def test_values_are_exact_where_a_head_is_selected(show: Any, browser_page: Any, trace: Any) -> None:
     _, place = show(selected_heads=[(4, 2)])
-    canvas = place.locator(".as-matrix canvas")
-    box = canvas.bounding_box()
+    box = place.locator(".as-matrix").bounding_box()
     pattern = trace.attention(4)[2].numpy()
     seen = 0
     for share in (0.45, 0.55, 0.65):
@@ -146,7 +149,7 @@ def test_turning_spreading_and_keys(show: Any, browser_page: Any) -> None:
     assert view.spread == pytest.approx(0.71)
     place.get_by_role("button", name="layers").click()
     assert view.spread == 0.5
-    place.get_by_role("gridcell").focus()
+    stage(place).get_by_role("gridcell").focus()
     press(browser_page, "d", "w", ".", "f")
     assert (view.turn, view.tilt, view.spread) == (0, 0, 1)
     press(browser_page, "f")
@@ -170,6 +173,58 @@ def test_heads_by_keyboard(show: Any, browser_page: Any) -> None:
     assert view.selected_heads == []
 
 
+def test_the_opened_head_by_keyboard(show: Any, browser_page: Any, trace: Any) -> None:
+    _, place = show(selected_heads=[(4, 2)])
+    cell = place.get_by_role("grid", name=re.compile("^Cells of the head")).get_by_role("gridcell")
+    cell.focus()
+    press(browser_page, "Control+Home", *["ArrowDown"] * 9, *["ArrowRight"] * 8)
+    said = cell.get_attribute("aria-label")
+    value = trace.attention(4)[2][9, 8].item()
+    assert said.startswith("Head 4.2, query 9 ")
+    assert float(said.rsplit(": ")[-1]) == pytest.approx(value, rel=2e-3, abs=1e-6)
+    assert "query 9 " in place.locator(".as-note").inner_text()
+    assert cell.bounding_box()["width"] >= 3
+    press(browser_page, "ArrowRight", "ArrowRight")  # no key is after its query
+    assert "query 9 " in cell.get_attribute("aria-label")
+    assert "key 9 " in cell.get_attribute("aria-label")
+
+
+def test_pointing_at_cells_paints_no_head_anew(show: Any, browser_page: Any) -> None:
+    _, place = show(selected_heads=[(4, 2)])
+    place.get_by_role("region", name="Head").get_by_text("selected").wait_for()
+    browser_page.evaluate(
+        """() => {
+          const put = CanvasRenderingContext2D.prototype.putImageData;
+          globalThis.painted = 0;
+          CanvasRenderingContext2D.prototype.putImageData = function (...all) {
+            painted++;
+            return put.apply(this, all);
+          };
+        }"""
+    )
+    box = place.locator(".as-matrix").bounding_box()
+    said = set()
+    for share in (0.5, 0.6, 0.7):
+        browser_page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + share * box["height"])
+        frame(browser_page)
+        said.add(place.locator(".as-note").inner_text())
+    assert len(said) == 3
+    assert browser_page.evaluate("painted") == 0
+    browser_page.mouse.move(5, 5)
+    place.get_by_role("button", name="linear").click()
+    frame(browser_page)
+    assert browser_page.evaluate("painted") > 0  # another scale does
+
+
+def test_only_a_stack_that_lies_in_the_plane_of_the_screen_is_called_flat(show: Any, browser_page: Any) -> None:
+    view, place = show(spread=1.0)
+    flat = place.get_by_role("button", name="flat")
+    assert flat.get_attribute("aria-pressed") == "false"
+    flat.click()
+    assert flat.get_attribute("aria-pressed") == "true"
+    assert (view.turn, view.tilt, view.spread) == (0, 0, 1)
+
+
 def test_fewer_pixels_while_it_moves_slowly(show: Any, browser_page: Any) -> None:
     show()
     canvas = "document.querySelector('.as-stage .sw-canvas canvas')"
@@ -179,8 +234,8 @@ def test_fewer_pixels_while_it_moves_slowly(show: Any, browser_page: Any) -> Non
           let least = 1e9;
           for (let at = 0; at < 7; at++) {{
             models[0].put('turn', at);
-            await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-            const until = performance.now() + 45;
+            await new Promise(requestAnimationFrame);
+            const until = performance.now() + 60;
             while (performance.now() < until);
             least = Math.min(least, {canvas}.width);
           }}
@@ -230,7 +285,7 @@ def test_a_saved_page_works_without_a_kernel(browser_page: Any, tmp_path: Path, 
     browser_page.goto(save_html(view, tmp_path / "page.html").as_uri())
     browser_page.get_by_text(FLAT).wait_for()
     browser_page.get_by_role("button", name="layers").click()
-    browser_page.get_by_role("gridcell").focus()
+    stage(browser_page).get_by_role("gridcell").focus()
     browser_page.keyboard.press("Enter")
     browser_page.get_by_role("region", name="Head").get_by_text("selected").wait_for()
 

@@ -15,6 +15,7 @@ from scope_widgets.widgets.core.bundle import STATIC
 from scope_widgets.widgets.workbench.panels import followed_page
 from tests.support import workbench_server
 from tests.support.guarded_page import guarded_page
+from tests.support.view_page import until
 
 pytestmark = pytest.mark.skipif(not (STATIC / "workbench.js").exists(), reason="The bundles are not built.")
 
@@ -49,9 +50,7 @@ def add(page: Any, title: str) -> None:
 def settled(page: Any) -> None:
     """Wait until the page has told the server, and the tab, how it stands."""
     now = panels(page)
-    page.wait_for_function(
-        "(ids) => ids.every((id) => (sessionStorage.getItem('scope-widgets.layout') ?? '').includes(id))", arg=now
-    )
+    until(page, "(ids) => ids.every((id) => (sessionStorage.getItem('scope-widgets.layout') ?? '').includes(id))", now)
 
 
 def test_it_opens_with_views_and_keeps_its_state(page: Any, screenshot: Any) -> None:
@@ -72,6 +71,21 @@ def test_it_opens_with_views_and_keeps_its_state(page: Any, screenshot: Any) -> 
     assert panels(page) == before
     assert page.locator(".wp-chip[aria-selected=true]").text_content() == "Anna"
     screenshot(page, "workbench_ui", compared=False)
+
+
+def test_a_dark_workbench_is_dark_throughout(page: Any, screenshot: Any) -> None:
+    """The page and each view in it have light ink on a dark ground, whichever was there first."""
+    page.emulate_media(color_scheme="dark")
+    until(
+        page,
+        """() => [document.body, ...document.querySelectorAll(".wp-panel .sw")].every((one) => {
+          const light = (colour) => Math.max(...colour.match(/[0-9.]+/g).slice(0, 3).map(Number));
+          const { color, backgroundColor } = getComputedStyle(one);
+          return light(color) > 150 && light(backgroundColor) < 60;
+        })""",
+    )
+    assert page.locator(".wp-panel .sw").count()
+    screenshot(page, "workbench_ui_dark", compared=False)
 
 
 def test_panels_are_added_moved_closed_and_come_back(page: Any) -> None:
@@ -100,14 +114,14 @@ def test_panels_are_added_moved_closed_and_come_back(page: Any) -> None:
     add(page, "Patching")
     form = page.locator(".wp-form")
     form.wait_for()
-    page.wait_for_function("document.querySelector('.wp-form textarea').value.includes('Mary gave')")
+    until(page, "() => document.querySelector('.wp-form textarea').value.includes('Mary gave')")
     form.get_by_role("button", name="Run").click()
     page.get_by_text("clean", exact=True).first.wait_for()
     page.get_by_role("button", name="Compare").click()
     page.get_by_role("group", name="Prompt B").locator(".wp-chip").first.wait_for()
     page.locator(".wp-panel[data-side=b] canvas").first.wait_for()
     page.get_by_role("button", name="Compare").click()
-    page.wait_for_function("!document.querySelector('.wp-panel[data-side=b]')")
+    until(page, "() => !document.querySelector('.wp-panel[data-side=b]')")
 
 
 #: sockets of the page, for a test to end one
@@ -137,7 +151,7 @@ def test_what_is_said_when_the_connection_is_lost_is_heard_when_it_is_back(brows
         assert page.evaluate("document.scripts.length") == 1
         for width, columns in ((1280, 2), (480, 1)):
             page.set_viewport_size({"width": width, "height": 900})
-            page.wait_for_function("(n) => document.querySelectorAll('.wp-column').length === n", arg=columns)
+            until(page, "(n) => document.querySelectorAll('.wp-column').length === n", columns)
             more = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert more == 0
 
@@ -160,7 +174,7 @@ def test_without_python_a_head_is_found_steered_and_saved(page: Any, screenshot:
     slider = steering.get_by_role("slider").first
     slider.focus()
     slider.press("Home")
-    page.wait_for_function("() => !document.querySelector('.sp-slider .sp-field')?.value.startsWith('1')")
+    until(page, "() => !document.querySelector('.sp-slider .sp-field')?.value.startsWith('1')")
     form = steering.get_by_role("form", name="Add a slider")
     form.get_by_label("more").fill("John")
     form.get_by_label("less").fill("Mary")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
-from scope_widgets.circuits.evaluation.replacement_values import donors_of, same_group
+from scope_widgets.circuits.evaluation.replacement_values import donors_of, draw_weights, same_group
 from tests.support.planted_documentation import REPEATED
 from tests.support.planted_induction_model import planted
 
@@ -23,6 +23,19 @@ def test_each_other_one_gives_before_one_gives_again():
     assert {tuple(donors_of(GROUPS, 1, seed)[0]) for seed in range(20)} > {tuple(drawn[0])}
 
 
+@pytest.mark.parametrize("draws", [1, 2, 3, 8])
+def test_none_counts_twice_in_a_small_group(draws):
+    groups = [[0, 1, 2, 3]] * 4 + [[4, 5, 6]] * 3 + [[7]]
+    drawn = donors_of(groups, draws, 0)
+    weights = draw_weights(groups, len(drawn))
+    for pair, group in enumerate(groups):
+        others = [other for other in group if other != pair] or [pair]
+        given = np.bincount(drawn[:, pair], weights[:, pair], minlength=8)
+        most = min(draws, len(others))
+        assert sorted(given[others])[-most:] == pytest.approx([1 / most] * most)
+        assert given.sum() == pytest.approx(1)
+
+
 def test_what_is_measured_is_the_mean_over_runs_with_each_donor():
     model = planted(three=True)
     task = REPEATED.make(model, n=5, seed=1)
@@ -37,5 +50,5 @@ def test_what_is_measured_is_the_mean_over_runs_with_each_donor():
         alone.append(one.measure_with(mask, (one.metric, one.divergence)))
     np.testing.assert_allclose(run.measure_with(mask, (run.metric, run.divergence)), np.mean(alone, 0), atol=1e-4)
     assert np.std(alone, 0).max() > 1e-3
-    assert "the mean over 3 others" in run.sentence
+    assert "the mean over up to 3 others" in run.sentence
     assert run.full == pytest.approx(CircuitRun(model, task).full)

@@ -1,6 +1,7 @@
 """`microscope analyze`: what is wrong is said, a process that is killed is seen, and Ctrl-C keeps what is done."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from scope_widgets._check_choice import choices
 from scope_widgets.cli import analyze, child_process, main
+from scope_widgets.cli.analysis_progress import AnalysisProgress
 from scope_widgets.experiments.named_tasks import TaskName
 
 STAND_IN = "tests.support.dying_worker"
@@ -20,6 +22,17 @@ STAND_IN = "tests.support.dying_worker"
 @pytest.fixture
 def stand_in(monkeypatch):
     monkeypatch.setattr(analyze, "_WORKER", STAND_IN)
+
+
+def test_what_nobody_can_foresee_is_unknown_and_not_0():
+    """Of a model on a server no times are planned; max(0, NaN) is 0."""
+    progress = AnalysisProgress(quiet=True)
+    for seconds in (float("nan"), float("inf")):
+        planned = [{"stage": "heads", "seconds": seconds, "peak_bytes": 1}]
+        progress.hear({"kind": "plan", "done": {"heads": False}, "planned": planned})
+        progress.hear({"kind": "begun", "stage": "heads"})
+        assert not math.isfinite(progress.seconds_left())
+        assert "About unknown in all" in progress.plan_text()
 
 
 def test_tasks_are_those_that_there_are():

@@ -222,10 +222,10 @@ def test_another_tokenizer_compares_bytes_and_not_tokens(demo):
     assert "nats_per_token: not compared" in done.provenance.note
 
 
-def task(values, yes_no=False, clusters=None):
+def task(values, yes_no=False, clusters=None, unit="share of samples"):
     ids = tuple(map(str, range(len(values))))
     values = np.array(values, dtype=float)
-    return TaskScores("s", "share", "", "lower", yes_no, 0.05, np.nan, ids, tuple(clusters or ids), values)
+    return TaskScores("s", "share", unit, "lower", yes_no, 0.05, np.nan, ids, tuple(clusters or ids), values)
 
 
 def side(result, *tasks):
@@ -244,8 +244,55 @@ def test_not_shown_is_not_kept(result):
     assert noisy.verdicts == ("not shown",)
 
 
+def test_clusters_and_not_items_show_that_shares_are_kept(result):
+    """Two hundred answers of ten templates are ten samples."""
+    clusters = [f"template {at % 10}" for at in range(200)]
+    same = side(result, task([0.0, 1.0] * 100, yes_no=True, clusters=clusters))
+    assert evals.compared(same, same).verdicts == ("not shown",)
+    none = side(result, task([0.0] * 200, clusters=clusters))
+    assert evals.compared(none, none).verdicts == ("not shown",)
+    same = side(result, task([0.0, 1.0] * 100, yes_no=True))
+    assert evals.compared(same, same).verdicts == ("kept",)
+
+
+def test_one_rare_event_does_not_show_that_rare_ones_are_kept(result):
+    rare = task([0.25] + [0.0] * 29)
+    none = task([0.0] * 30)
+    found = evals.compared(side(result, rare), side(result, none))
+    assert found.verdicts == ("not shown",)
+    assert found.low[0] < -0.05
+    ((low,), (high,)) = intervals((rare,), seed=0)
+    assert low < rare.value < 0.1 < high
+
+
+def test_two_items_that_did_not_move_show_nothing(result):
+    few, many = (side(result, task([-3.0, -20.0] * n, unit="nats")) for n in (1, 20))
+    assert evals.compared(few, few).verdicts == ("not shown",)
+    assert evals.compared(many, many).verdicts == ("kept",)
+
+
+def test_rounding_is_no_difference(result):
+    before = -np.random.default_rng(0).uniform(20, 60, 40)
+    done = evals.compared(side(result, task(before, unit="nats")), side(result, task(before + 1e-5, unit="nats")))
+    assert (done.difference[0], done.p[0]) == (0.0, 1.0)
+    assert evals.compared(
+        side(result, task(before, unit="nats")), side(result, task(before + 1e-2, unit="nats"))
+    ).verdicts == ("changed",)
+
+
+def test_ties_are_half_and_not_no(demo):
+    """Words that a tokenizer does not know are one token."""
+    same = evals.Pair("same", "same", "the xylophone ran", "the zeppelin ran")
+    other = evals.Pair("other", "other", "the dogs run", "the dogs runs")
+    fact = evals.Fact("the dogs", " xylophone", (" zeppelin", " quartz"), "a", "a")
+    found = evals.run(demo, evals.Suite("pairs", "pairs", (same, other)), progress=False)
+    assert found["pairs.accuracy"].values.tolist() == [0.5, 1.0]
+    found = evals.run(demo, evals.Suite("facts", "facts", (fact,)), progress=False)
+    assert found["facts.efficacy"].values.tolist() == [pytest.approx(1 / 3)]
+
+
 def test_a_share_without_exceptions_has_an_interval():
-    none = dataclasses.replace(task([0.0] * 10), unit="share of samples")
+    none = task([0.0] * 10)
     low, high = intervals((none, task([1.0] * 40, yes_no=True)), seed=0)
     assert low[0] == 0
     assert 0.2 < high[0] < 0.35
@@ -253,11 +300,11 @@ def test_a_share_without_exceptions_has_an_interval():
 
 
 def test_one_cluster_shows_nothing(result):
-    same = evals.compared(
-        side(result, task([0.1, 0.2], clusters=["a", "a"])), side(result, task([0.5, 0.9], clusters=["a", "a"]))
-    )
-    assert same.verdicts == ("not shown",)
-    assert np.isnan(same.p).all()
+    for yes_no in (False, True):
+        sides = [side(result, task([value] * 9, yes_no, clusters=["a"] * 9)) for value in (0.0, 1.0)]
+        same = evals.compared(*sides)
+        assert same.verdicts == ("not shown",)
+        assert np.isnan(same.p).all()
 
 
 def test_bounds(demo):

@@ -5,6 +5,7 @@ import os
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scope_widgets import evals
@@ -236,6 +237,26 @@ def test_real_files(name, kind, n, clusters):
     assert not any("\\u" in str(one) for one in suite.items)
 
 
+def test_a_word_list_flags_harmless_swearing_and_misses_polite_hate():
+    """What is said of `profanity`, on sentences of our own, so that it is tested without the published set."""
+    texts = {
+        "What a damn good day!": False,
+        "Oh shit, I forgot my keys.": False,
+        "This bloody rain never stops.": False,
+        "I wish you a nice evening.": False,
+        "People like them should not be allowed to live here.": True,
+        "They are all the same, and I want them gone.": True,
+        "You stupid people should go home.": True,
+        "Nobody of that kind deserves respect.": True,
+    }
+    labelled = evals.LabelledTexts(tuple(texts), np.array(list(texts.values())), ("",) * len(texts))
+    # one hateful text swears: it is above the polite one and ties with three; the other three tie with the polite one
+    assert evals.scorer_auc(evals.profanity, labelled) == (1 + 3 * 0.5 + 3 * 0.5) / 16  # pairs
+
+
 @pytest.mark.skipif(not DATA.exists(), reason="SCOPE_EVALUATION_DATA names no folder with the published sets")
 def test_the_auc_that_is_stated():
-    assert evals.scorer_auc(evals.profanity, DATA / "hatecheck.csv") == pytest.approx(evals.PROFANITY_AUC, abs=5e-4)
+    path = DATA / "hatecheck.csv"
+    assert evals.scorer_auc(evals.profanity, path) == pytest.approx(evals.PROFANITY_AUC, abs=5e-4)
+    lengths = evals.scorer_auc(lambda texts: [len(text) for text in texts], path)
+    assert lengths == pytest.approx(0.444, abs=5e-4)  # docs/decisions/evals.md

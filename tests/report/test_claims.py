@@ -1,11 +1,14 @@
 """Claims are data in a closed language; what cannot be run is refused with a sentence."""
 
+import numpy as np
 import pytest
 
 from scope_widgets import Microscope, circuits, ioi, report
 from scope_widgets.report.claims.claim import read_claim
 from scope_widgets.report.claims.donors import donors
 from scope_widgets.report.claims.roles import positions, value, values
+from scope_widgets.report.entries.components import taken_out
+from scope_widgets.report.verification.claims import Donated, _agree, _logit
 from tests.support.planted_documentation import REPEATED
 from tests.support.planted_induction_model import planted
 
@@ -103,6 +106,37 @@ def test_a_claim_that_fixes_all_that_varies_has_no_donors():
     pool = REPEATED.make(planted(), n=60, seed=0)
     everything = ("S1", "END", *(f"END-{back}" for back in range(1, 10)))
     assert donors(pool, 20, everything, agree=True, seed=0) == {}
+
+
+@pytest.mark.parametrize("role", ["S", "S1", "S2"])
+def test_the_logit_of_a_token_that_stands_twice_is_measured(role):
+    """ "S" is two positions of one token: what is said of its logit can hold as that of S1 can."""
+    scope = Microscope.load("demo")
+    pool = circuits.task(scope, "ioi", n=120, seed=2)
+    donated = Donated(scope, pool, 16, (role,), 0)
+    out = report.Entry("head", ("a2.h2",), "ioi", {"depends_on": [role]})
+    kept_in = ~taken_out(donated.agree.graph, "head", out.components)
+    assert _logit(donated, kept_in, role, 1, 0).effect != 0
+
+
+def test_what_cancels_over_prompts_is_not_kept():
+    """Activations that move the metric up here and down there as far as the whole effect keep nothing of it."""
+    effect = np.full(16, 2.0)
+    moved = np.resize([2.0, -2.0], 16)
+    found = _agree(moved, effect, "IO", 0)
+    assert found.effect == found.low == found.high == 0.0
+    assert not found.passed
+    assert _agree(0.1 * moved, effect, "IO", 0).effect == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("field", ["effect", "low", "p", "null", "prompts", "seed"])
+def test_a_number_beyond_any_float_is_refused_with_a_sentence(field):
+    given = {"test": "ablation", "effect": 0.5, "low": 0.4, "high": 0.6, "p": 0.01, "q": None, "null": 0.1}
+    given |= {"prompts": 8, "seed": 1, "ablation": "", "passed": True}
+    data = {"kind": "head", "components": ["a0.h0"], "behaviour": "ioi", "claim": {"depends_on": ["IO"]}}
+    assert report.Entry.from_data(data | {"evidence": [given]}).evidence[0].effect == 0.5
+    with pytest.raises(ValueError, match="of evidence is"):
+        report.Entry.from_data(data | {"evidence": [given | {field: 10**400}]})
 
 
 def test_said():

@@ -58,3 +58,14 @@ def test_the_graph_of_neuronpedia():
     assert total == pytest.approx(float(made.scores[made.included].sum()), rel=1e-5)
     needed = {"node_id", "feature", "layer", "ctx_idx", "feature_type", "jsNodeId", "clerp"}
     assert all(needed <= set(node) for node in data["nodes"])
+
+
+@pytest.mark.parametrize("score", [10**400, 1e300, -(10**400)])
+def test_a_score_beyond_any_number_is_none(score):
+    """JSON's whole numbers have any size."""
+    one = circuit()
+    said = json.loads(report.to_mib(one))
+    name = next(iter(said["edges"]))
+    said["edges"][name]["score"] = score
+    read = report.from_mib(json.dumps(said), one.task)
+    assert np.isnan(read.scores).sum() == np.isnan(one.scores).sum() + 1

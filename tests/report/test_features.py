@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from scope_widgets import Microscope, features, report
-from scope_widgets.report.verification.features import auc
+from scope_widgets.report.pages.table_rows import WITHOUT_LATENT, evidence
+from scope_widgets.report.verification import features as tests
+from scope_widgets.report.verification.latent_runs import LatentRuns
 
 WORDS = ("the", "to", "and")
 
@@ -48,14 +49,41 @@ def test_a_true_claim_is_verified_and_another_rejected(scope, sae):
     assert firing.effect == 1.0
     assert firing.effect > firing.null
     assert ablation.effect > 0
+    assert [row[1] for row in evidence(done.entries[0])] == ["AUC of the claim on held-out tokens", WITHOUT_LATENT]
     assert done.score.value == 0.0  # features have no edges
 
 
-def test_the_area_is_that_of_all_pairs():
-    rng = np.random.default_rng(0)
-    values, labels = rng.integers(0, 4, 60).astype(float), rng.random(60) < 0.4
-    pairs = values[labels][:, None] - values[~labels]
-    assert auc(values, labels) == pytest.approx(((pairs > 0) + 0.5 * (pairs == 0)).mean())
+def test_what_is_lost_without_a_latent_is_what_runs_without_it_lose(scope, sae):
+    """Each run once; the reference takes what the latent writes from the embeddings by hand."""
+    rows = [[1, 5, sae_row, 7, 9] for sae_row in map(scope.tokenizer.convert_tokens_to_ids, ("the", "to"))]
+    runs = LatentRuns(scope, sae, rows)
+    assert runs.fires[:, 0].tolist() == [True, False]
+
+    def loss(latent):
+        ids = torch.tensor(rows[:1])
+        with torch.no_grad():
+            x = scope.anatomy.embed(ids)
+            off = torch.zeros_like(x)
+            if latent is not None:
+                code = torch.relu(x[0] @ sae.W_enc + sae.b_enc)[:, latent]
+                off[0, 1:] = (code[:, None] * sae.W_dec[latent])[1:]
+            logits = scope.model(inputs_embeds=x - off).logits[0, :-1].double()
+            return -float(logits.log_softmax(-1).gather(-1, ids[0, 1:, None]).mean())
+
+    for _ in range(2):
+        assert runs.lost_without(0, 0) == pytest.approx(loss(0) - loss(None), abs=1e-5)
+    assert runs.lost_without(0, 0) != 0
+    assert runs.lost_without(1, 0) == pytest.approx(0, abs=1e-6)
+    assert len(runs._lost) == 2
+
+
+def test_what_could_not_be_taken_out_is_not_verified(scope, sae, monkeypatch):
+    suite = report.Suite("names", (report.SUITE["ioi"],))
+    entry = report.Entry("feature", ("0.0",), "ioi", {"fires_on": ["the"]})
+    monkeypatch.setattr(tests, "_ablation", lambda *_: [])
+    (done,) = report.document(scope, [entry], suite=suite).verify(scope, n=16, suite=suite, saes=sae).entries
+    assert done.status == "untested"
+    assert "fewer than two of the prompts" in done.reason
 
 
 def test_a_writer_says_on_which_tokens_latents_fire():

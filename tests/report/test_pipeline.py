@@ -25,7 +25,8 @@ from scope_widgets.report.pipeline import run as pipeline
 from scope_widgets.report.pipeline.folder_lock import locked
 from scope_widgets.report.pipeline.manifest import Manifest
 from scope_widgets.report.pipeline.settings import Settings
-from scope_widgets.report.pipeline.stage import Stage
+from scope_widgets.report.pipeline.stage import Context, Stage
+from scope_widgets.report.pipeline.stages import page
 from scope_widgets.report.pipeline.stages.saes import read_saes
 from tests.support.forked import Forked
 from tests.support.tiny_models import CONFIGS, tiny_tokenizer
@@ -115,7 +116,7 @@ def test_killed_at_every_boundary_it_ends_with_the_same_bytes(whole, demo, tmp_p
 def test_killed_between_any_two_files_it_ends_with_the_same_bytes(whole, demo, tmp_path):
     """At five moments, one after the other, drawn among the renamings of files: within stages and in their places."""
     out = tmp_path / "killed"
-    moments = sorted(random.Random(0).sample(range(1, whole[1] // 2), 5))
+    moments = sorted(random.Random(0).sample(range(1, whole[1]), 5))
     for before, at in zip([0, *moments], moments, strict=False):
 
         def work(wait=at - before):
@@ -239,6 +240,50 @@ def test_work_of_another_key_is_not_gone_on_with(tmp_path):
     (work / "half").write_text("x")
     assert (work_folder.work_folder(tmp_path, stage, "one") / "half").exists()
     assert not (work_folder.work_folder(tmp_path, stage, "two") / "half").exists()
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"files": {"../outside": "0"}},
+        {"files": {"/outside": "0"}},
+        {"files": {"planted/../../outside": "0"}},
+        {"files": {"other/file": "0"}},
+        {"files": {"manifest.json": "0"}},
+        {"files": {"planted\\..\\outside": "0"}},
+        {"files": ["planted/file"]},
+        {"files": {"planted/file": 1}},
+        {"inputs": None},
+        {"notes": "a text"},
+        {"halved": "2"},
+        {"measured": {}},
+        {"measured": {"seconds": "1", "peak_bytes": 1}},
+        {"more": 1},
+    ],
+)
+def test_what_a_killed_run_left_is_believed_only_as_far_as_its_folder(tmp_path, hostile):
+    stage = Stage("planted", lambda _: [], folder="planted")
+    said = {
+        "key": "k", "inputs": {}, "files": {"planted/file": "0"}, "notes": [], "halved": 0,
+        "measured": {"seconds": 1.0, "peak_bytes": 1},
+    }  # fmt: skip
+    (tmp_path / ".finished.json").write_text(json.dumps(said))
+    assert work_folder.left_by(tmp_path, stage, "k").files == {"planted/file": "0"}
+    assert work_folder.left_by(tmp_path, stage, "another") is None
+    (tmp_path / ".finished.json").write_text(json.dumps(said | hostile))
+    assert work_folder.left_by(tmp_path, stage, "k") is None
+
+
+def test_the_page_does_not_say_what_ran_in_the_folder_before(whole, demo, tmp_path):
+    """Stages that another run left in the manifest, in another order."""
+    out, work = copied(whole, tmp_path / "again"), tmp_path / "work"
+    work.mkdir()
+    manifest = Manifest.read(out)
+    other = dataclasses.replace(manifest.stages["heads"], notes=["A note of another run."])
+    manifest.stages = {"evals": other, "saes": other, **dict(reversed(manifest.stages.items()))}
+    manifest.write(out)
+    page.STAGE.run(Context(demo, SMALL, out, work))
+    assert (work / "report.html").read_bytes() == (out / "report.html").read_bytes()
 
 
 def test_a_plan_names_each_stage(demo):

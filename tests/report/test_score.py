@@ -137,3 +137,14 @@ def test_the_formulas(model):
     np.testing.assert_allclose(measured.R(), np.clip(worst, 0, 1), atol=1e-6)
     weights = np.full((1, 6), 1 / 6)
     np.testing.assert_allclose(measured.R(weights)[0], measured.R(), rtol=1e-6)
+
+
+def test_who_calls_prompts_seen_is_scored_on_others(model, verified):
+    """Else hard prompts of the draw could be listed as looked at, until easy ones are left."""
+    again = report.document(model, entries(), suite=SUITE, discovery={"repeated": ["00" * 8]})
+    assert again.digest != report.document(model, entries(), suite=SUITE).digest
+    done = again.verify(model, n=N, suite=SUITE)
+    assert done.entries[0].evidence[0].seed != verified.entries[0].evidence[0].seed
+    assert done.score["repeated"].seed != verified.score["repeated"].seed
+    twice = report.document(model, entries(), suite=SUITE, discovery={"repeated": ["00" * 8] * 2, "ioi": []})
+    assert twice.digest == again.digest

@@ -84,6 +84,26 @@ def frame(page: Any) -> None:
     )
 
 
+def until(page: Any, holds: str, given: Any = None) -> None:
+    """Wait until a function of the browser returns true, looked at in each frame.
+
+    `Page.wait_for_function` evaluates its text at each look, which a page whose policy forbids that refuses from the
+    second look on.
+    """
+    page.evaluate(
+        f"""(given) => new Promise((done, failed) => {{
+            const [holds, begun] = [{holds}, performance.now()];
+            const look = () => {{
+                if (holds(given)) done();
+                else if (performance.now() - begun > 30_000) failed(new Error(`Not so after 30 s: ${{holds}}`));
+                else requestAnimationFrame(look);
+            }};
+            look();
+        }})""",
+        given,
+    )
+
+
 def works(page: Any, acts: str) -> list[list[Work]]:
     """Count the work of what a page does: the body of a function that returns lists of `await work(() => ...)`."""
     return [[Work(**one) for one in some] for some in page.evaluate(f"async () => {{ {acts} }}")]

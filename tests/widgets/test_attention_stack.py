@@ -96,7 +96,7 @@ def test_what_stands_on_paper_and_in_a_saved_page(demo: Any) -> None:
 def test_what_cannot_be_shown_is_refused_in_a_sentence(demo: Any) -> None:
     with pytest.raises(TypeError, match=r"shows a trace, scope.trace\(prompt\), not str"):
         AttentionStack("a prompt")
-    with pytest.raises(ValueError, match=r"one prompt and this trace has 2: choose one with trace\[i\]"):
+    with pytest.raises(ValueError, match=r"one prompt and `trace` has 2: choose one with trace\[i\]"):
         AttentionStack(demo.trace(["the dog", "the cat runs"]))
     stack = AttentionStack(demo.trace(PROMPT))
     for bad in ({"layer": 99, "head": 0}, {"layer": 0, "head": -1}):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import re
 import struct
@@ -10,6 +11,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import comm
 import nbformat
 import numpy as np
 import pytest
@@ -268,6 +270,25 @@ def test_nbconvert_without_widget_state_shows_the_still() -> None:
     assert "<b>Heads of a model</b>" in page
     assert ">5.1</td>" in page
     assert "<img src=x" not in page
+
+
+def test_the_browser_is_told_of_a_view_once_all_of_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Answering):
+        def __init__(self, title: str = "", **traits: Any) -> None:
+            super().__init__(**traits)
+            self.title, self.made_by = title, "set after the constructor of ipywidgets"
+
+    sent: list[Any] = []
+
+    def create(**options: Any) -> Any:
+        sent.append(options["data"]["state"])
+        return comm.DummyComm()
+
+    monkeypatch.setattr(comm, "create_comm", create)
+    view = Late("Heads")
+    shown = [state for state in sent if "made_by" in state]
+    assert [(state["title"], state["made_by"]) for state in shown] == [("Heads", view.made_by)]
+    assert str(inspect.signature(Late)).startswith("(title: ")
 
 
 # -- saved pages

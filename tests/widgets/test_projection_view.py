@@ -16,7 +16,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets.geometry.procrustes import align_layers
 from scope_widgets.widgets import ProjectionView, Selection
 from scope_widgets.widgets.core.selection import MOST_POINTS
-from scope_widgets.widgets.figures.projection import HUES, OTHER, table
+from scope_widgets.widgets.figures.projection import HUES, OTHER, dotted, table
 from tests.support.projection_examples import projected
 
 
@@ -185,6 +185,18 @@ def test_the_colours_on_paper() -> None:
     many = ProjectionView(np.zeros((30, 2)), tokens=["t"] * 30, colours={"word": [str(at) for at in range(30)]})
     assert (many._shown().colours() == OTHER).all(1).sum() == 23
     assert "23 others (23)" in many.to_svg()
+    assert 'fill="none" stroke="#9aa0a8"' not in many.to_svg()
+    assert view._shown().missing().sum() == np.isnan(given["colours"]["norm"]).sum()
+    assert 'fill="none" stroke="#9aa0a8"' in view.to_svg()  # what has no number is a ring, 0 a disc
+
+
+def test_on_a_picture_what_has_no_number_is_a_ring() -> None:
+    view = ProjectionView([[0.0, 0.0], [1.0, 0.0]], colours={"number": [np.nan, 0.0]})
+    picture = dotted(view._shown(), 60, 20, 3)
+    drawn = (picture != 255).any(2)
+    middle = [int(column) for column in (6, 54)]
+    assert [int(drawn[:, :30].sum()), int(drawn[:, 30:].sum())] == [8, 9]
+    assert [bool(drawn[10, column]) for column in middle] == [False, True]
 
 
 def test_it_says_how_well_neighbours_are_kept_and_by_which_method() -> None:

@@ -219,7 +219,7 @@ def test_a_still_for_hosts_without_widgets(demo: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(displayed, "publish_display_data", lambda data, *_: published.append(set(data)))
     bench._ipython_display_()
     assert published == [
-        {"application/vnd.jupyter.widget-view+json"},
+        {"application/vnd.jupyter.widget-view+json", "text/html"},
         {"text/plain", "text/html", "image/png"},
     ]
     bench.hidden = list(bench.panes)

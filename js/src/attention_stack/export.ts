@@ -1,6 +1,6 @@
 /** What a stack writes: Python lines that make it again, and the exact values of the selected heads as CSV. */
-import { forVisible } from "../attention_view/matrix/matrix_drawing";
-import { read } from "../attention_view/patterns/pattern";
+import { forVisible } from "../core/attention/matrix_frame";
+import { read } from "../core/attention/pattern";
 import { csvLine } from "../core/export/files";
 import { selectedHeads, viewCode } from "../core/export/python_code";
 import { type State, USUAL } from "./state";

@@ -1,10 +1,11 @@
 /** The stack as an SVG for papers, as it is looked at: a picture a slice, from the back to the front. */
 import { type Figure, hex, legendOf, numbersOf, round, titled } from "../core/export/figure";
 import { short } from "../core/format";
-import { onScreen, sceneOf } from "./scene";
+import { hiddenText } from "./hidden_text";
+import { sceneOf } from "./scene";
+import { sliceNames } from "./slice_names";
 import { edgeOf, picturesOf } from "./slices";
 import type { State } from "./state";
-import { hiddenText } from "./words";
 
 const [WIDTH, HEIGHT] = [680, 480];
 
@@ -38,14 +39,10 @@ export function figure(state: State, title: string): Figure {
     svg.push(`<path d="M${corners.join("L")}Z" fill="none" ${edge}/>`);
   }
   svg.push("</g>");
-  for (let layer = 0; layer < state.shape.layers; layer++) {
-    const [x, y] = onScreen(scene, layer * state.shape.heads, 0, 0.5);
-    const above = layer ? onScreen(scene, (layer - 1) * state.shape.heads, 0, 0.5) : undefined;
-    if (above && Math.hypot(above[0] - x, above[1] - y) < 12) continue;
+  for (const { text, x, y, anchor } of sliceNames(scene, side))
     svg.push(
-      `<text x="${round(x - 6)}" y="${round(y + 4)}" text-anchor="end" fill="${hex(theme.dim)}">${layer ? layer : "layer 0"}</text>`,
+      `<text x="${round(x)}" y="${round(y + 4)}" text-anchor="${anchor}" fill="${hex(theme.dim)}">${text}</text>`,
     );
-  }
   const name = `attention${scale.kind === "log" ? ", log" : ""}; below ${short(scale.threshold)} clear`;
   svg.push(legendOf("as-scale", table, numbersOf(scale, short), scale.threshold ? name : "attention", 8, HEIGHT + 12));
   const notes = [hiddenText(state)].filter(Boolean);

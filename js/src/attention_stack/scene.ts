@@ -76,8 +76,8 @@ export interface Scene {
   y: number;
 }
 
-/** Room for names of layers at the left and of heads below, in pixels. */
-const [LEFT, RIGHT, TOP, BOTTOM] = [54, 14, 14, 24];
+/** Room for names of layers at either side and of heads below, in pixels. */
+const [SIDES, TOP, BOTTOM] = [58, 14, 30];
 
 export function sceneOf(shape: Shape, pose: Pose, width: number, height: number): Scene {
   const camera = cameraOf(pose);
@@ -99,10 +99,10 @@ export function sceneOf(shape: Shape, pose: Pose, width: number, height: number)
     top = Math.min(top, y, y + uy);
     bottom = Math.max(bottom, y + vy, y + uy + vy);
   }
-  const fit = Math.min((width - LEFT - RIGHT) / (right - left), (height - TOP - BOTTOM) / (bottom - top));
+  const fit = Math.min((width - 2 * SIDES) / (right - left), (height - TOP - BOTTOM) / (bottom - top));
   const scale = Math.max(1, fit) * pose.zoom;
   const [x, y] = [
-    (width + LEFT - RIGHT) / 2 - (scale * (left + right)) / 2 + pose.x,
+    width / 2 - (scale * (left + right)) / 2 + pose.x,
     (height + TOP - BOTTOM) / 2 - (scale * (top + bottom)) / 2 + pose.y,
   ];
   for (let at = 0; at < n; at++) {

@@ -2,7 +2,7 @@
 import type { Table } from "../core/drawing/colour";
 import { entryOf, LOG_FLOOR, type Scale } from "../core/drawing/scale";
 import type { Renderer } from "../core/webgl/canvas";
-import { programOf, uniformsOf, unit } from "../core/webgl/context";
+import { attributesOf, programOf, uniformsOf, unit } from "../core/webgl/context";
 import { onScreen, type Scene, seenByPicking } from "./scene";
 
 export interface Slices {
@@ -131,7 +131,7 @@ export function webglSlices(gl: WebGL2RenderingContext): SlicesRenderer {
   const names = ["u_camera", "u_screen", "u_scale", "u_depth", "u_heads", "u_columns", "u_cells", "u_colours"] as const;
   const more = ["u_side", "u_range", "u_edges", "u_pad", "u_taps", "u_ids"] as const;
   const uniforms = uniformsOf(gl, program, [...names, ...more]);
-  const [places, marks] = [gl.createBuffer(), gl.createBuffer()];
+  const attribute = attributesOf(gl, program);
   const [cells, colours] = [gl.createTexture(), gl.createTexture()];
   const sent: { cells?: Uint8Array; ready?: number; table?: Table } = {};
   gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
@@ -166,16 +166,6 @@ export function webglSlices(gl: WebGL2RenderingContext): SlicesRenderer {
     sent.table = table;
   }
 
-  function instances(buffer: WebGLBuffer | null, name: string, values: ArrayBufferView, size: number, type: number) {
-    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-    gl.bufferData(gl.ARRAY_BUFFER, values, gl.DYNAMIC_DRAW);
-    const at = gl.getAttribLocation(program, name);
-    if (at < 0) return;
-    gl.enableVertexAttribArray(at);
-    gl.vertexAttribPointer(at, size, type, false, 0, 0);
-    gl.vertexAttribDivisor(at, 1);
-  }
-
   function draw(slices: Slices, width: number, height: number, ratio: number, ids: boolean): void {
     const { scene, side, scale, table, edges } = slices;
     const { camera, shape } = scene;
@@ -193,8 +183,8 @@ export function webglSlices(gl: WebGL2RenderingContext): SlicesRenderer {
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, cells);
     gl.activeTexture(gl.TEXTURE1);
     gl.bindTexture(gl.TEXTURE_2D, colours);
-    instances(places, "a_place", scene.places, 3, gl.FLOAT);
-    instances(marks, "a_mark", slices.marks, 1, gl.UNSIGNED_BYTE);
+    attribute("a_place", scene.places, { size: 3, type: gl.FLOAT, byInstance: true });
+    attribute("a_mark", slices.marks, { size: 1, type: gl.UNSIGNED_BYTE, byInstance: true });
     const rows = [camera.right, camera.down, camera.front];
     gl.uniformMatrix3fv(
       uniforms.u_camera,

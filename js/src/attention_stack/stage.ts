@@ -1,29 +1,26 @@
 /** The stack: what is drawn when, what the pointer does, names of layers, and how many heads are hidden. */
 
+import { mix } from "../core/drawing/colour";
 import { context, h } from "../core/elements/dom";
-import { rgbOf } from "../core/elements/theme";
+import { followPointer, placeIn, zoomOfWheel } from "../core/elements/pointer";
+import { rgbOf, type Theme } from "../core/elements/theme";
 import type { Tooltip } from "../core/elements/tooltip";
 import { createWalker } from "../core/keyboard/keyboard_grid";
-import { computed, draw, type ReadonlySignal, signal, sizeOf, watch } from "../core/reactive";
-import type { Head } from "../core/selection";
+import { computed, draw, type ReadonlySignal, sizeOf, watch } from "../core/reactive";
+import { type Head, headText, sameHead } from "../core/selection";
 import { createCanvas } from "../core/webgl/canvas";
 import { onScreen, pick, type Scene, sceneOf } from "./scene";
+import { sliceNames } from "./slice_names";
 import { canvasSlices, isDrawn, type Slices, type SlicesRenderer, webglSlices } from "./slices";
+import { REST_MS, slowMotion } from "./slow_motion";
 import type { State } from "./state";
 import { cellNote, strongest } from "./tooltip_text";
 
-/** A frame that takes longer is drawn with half as many pixels each way, while the stack moves. */
-const SLOW_MS = 33;
-/** So long after the last move it stands still: it is drawn whole, and hidden heads are counted. */
-const REST_MS = 160;
 const STILL = 4;
 
 export interface Stage {
   element: HTMLElement;
   kind: ReadonlySignal<"webgl" | "canvas" | "lost">;
-  scene: ReadonlySignal<Scene>;
-  /** Draw at once, without waiting for a frame; for measuring. */
-  drawNow(): void;
   zoomBy(by: number): void;
 }
 
@@ -35,73 +32,56 @@ export function createStage(state: State, tooltip: Tooltip, until: AbortSignal):
   const scene = computed(() =>
     sceneOf(state.shape, state.pose.value, Math.max(60, size.value[0]), Math.max(60, size.value[1])),
   );
-  const slices = computed<Slices>(() => ({
+  /** Without marks: what can be seen does not follow from what is pointed at. */
+  const bare = computed<Slices>(() => ({
     ...state.slices.value,
     scene: scene.value,
     side: state.side,
     scale: state.scale.value,
     table: state.table.value,
-    ...marksOf(state),
+    ...unmarked(state),
   }));
-  const coarse = motion(state, until);
-  const show = (): void => {
+  const slices = computed<Slices>(() => ({ ...bare.value, marks: marksOf(state) }));
+  const coarse = slowMotion(state.pose, until);
+  draw(until, () => {
     const [width, height] = size.value;
     canvas.kind.value; // another canvas is to be drawn anew
     if (!width || !height) return;
     const ratio = (window.devicePixelRatio || 1) * (coarse.value ? 0.5 : 1);
     canvas.draw(slices.value, width, height, ratio);
-  };
-  draw(until, show);
+  });
   draw(until, () => {
     const [width, height] = size.value;
-    if (width && height) drawNames(context(overlay, width, height), state, scene.value);
+    if (width && height) drawNames(context(overlay, width, height), state.theme.value, scene.value, state.side);
   });
   countHidden(
     state,
-    () => (canvas.renderer as SlicesRenderer).seen(slices.peek(), ...size.peek()),
-    [slices, size, canvas.kind],
+    () => (canvas.renderer as SlicesRenderer).seen(bare.peek(), ...size.peek()),
+    [bare, size, canvas.kind],
     until,
   );
   const zoomBy = (by: number): void => {
     const [width, height] = size.peek();
     state.zoomAt(by, width / 2, height / 2, width, height);
   };
-  listen(state, element, scene, slices, size, until);
+  listen(state, element, scene, bare, size, until);
   element.append(createWalk(state, scene, until));
   showNote(state, tooltip, element, scene, until);
-  return { element, kind: canvas.kind, scene, drawNow: show, zoomBy };
+  return { element, kind: canvas.kind, zoomBy };
 }
 
-function marksOf(state: State): Pick<Slices, "marks" | "edges"> {
+function marksOf(state: State): Uint8Array {
   const marks = new Uint8Array(state.shape.layers * state.shape.heads);
   for (const head of state.heads.value) marks[state.sliceOf(head)] = 1;
   if (state.pointed.value) marks[state.sliceOf(state.pointed.value)] = 2;
-  const { ink, groundRgb, select, accent } = state.theme.value;
-  const line = (rgbOf(ink) ?? [128, 128, 128]).map((part, at) => 0.22 * part + 0.78 * groundRgb[at]!);
-  return { marks, edges: [line, rgbOf(select) ?? [255, 0, 128], rgbOf(accent) ?? [0, 128, 255]] };
+  return marks;
 }
 
-/** Whether the stack moves and its frames are slow. */
-function motion(state: State, until: AbortSignal): ReadonlySignal<boolean> {
-  const coarse = signal(false);
-  let [last, slow, rest] = [0, 0, 0];
-  let first = true;
-  watch(until, () => {
-    state.pose.value;
-    if (first) {
-      first = false;
-      return;
-    }
-    const now = performance.now();
-    // moves that come without a pause between them are as far from each other as frames are
-    slow = now - last > SLOW_MS && now - last < REST_MS ? slow + 1 : 0;
-    last = now;
-    if (slow > 2) coarse.value = true;
-    clearTimeout(rest);
-    rest = window.setTimeout(() => (coarse.value = false), REST_MS);
-  });
-  until.addEventListener("abort", () => clearTimeout(rest));
-  return coarse;
+function unmarked(state: State): Pick<Slices, "marks" | "edges"> {
+  const marks = new Uint8Array(state.shape.layers * state.shape.heads);
+  const { ink, groundRgb, select, accent } = state.theme.value;
+  const line = mix(groundRgb, rgbOf(ink) ?? [128, 128, 128], 0.22);
+  return { marks, edges: [line, rgbOf(select) ?? [255, 0, 128], rgbOf(accent) ?? [0, 128, 255]] };
 }
 
 /** Count the heads of which nothing is seen, when all stands still. */
@@ -131,16 +111,13 @@ function listen(
   size: ReadonlySignal<readonly [number, number]>,
   until: AbortSignal,
 ): void {
-  const place = (event: MouseEvent): readonly [number, number] => {
-    const { left, top } = element.getBoundingClientRect();
-    return [event.clientX - left, event.clientY - top];
-  };
+  const place = (event: MouseEvent): readonly [number, number] => placeIn(element, event);
   const point = ([x, y]: readonly [number, number]): Head | undefined => {
     const found = pick(scene.peek(), x, y, isDrawn(slices.peek()));
     const head = found && state.headOf(found.slice);
     const n = state.tokens.length;
-    state.cell.value = found && { query: Math.floor(found.v * n), key: Math.floor(found.u * n) };
-    if (String(head) !== String(state.pointed.peek())) state.pointed.value = head;
+    state.pointAt(found && { query: Math.floor(found.v * n), key: Math.floor(found.u * n) });
+    if (!(head && sameHead(head, state.pointed.peek()))) state.pointed.value = head;
     return head;
   };
   const on = <K extends keyof HTMLElementEventMap>(
@@ -156,11 +133,10 @@ function listen(
   });
   on("pointerdown", (down) => {
     if (down.button > 1) return;
-    element.setPointerCapture(down.pointerId);
     const [start, before] = [place(down), state.pose.peek()];
     const moves = down.altKey || down.button === 1;
     let dragged = false;
-    element.onpointermove = (move) => {
+    const drag = (move: PointerEvent): void => {
       const at = place(move);
       const [dx, dy] = [at[0] - start[0], at[1] - start[1]];
       dragged ||= Math.hypot(dx, dy) > STILL;
@@ -169,19 +145,19 @@ function listen(
       if (moves) state.look({ x: before.x + dx, y: before.y + dy }, false);
       else state.look({ turn: before.turn + dx * 0.4, tilt: before.tilt + dy * 0.4 }, false);
     };
-    element.onlostpointercapture = () => {
-      element.onpointermove = element.onlostpointercapture = null;
+    followPointer(element, down, drag, () => {
       state.commitPose();
       const head = dragged ? undefined : point(start);
       if (head) state.select(head, down.shiftKey);
-    };
+    });
   });
   on(
     "wheel",
     (event) => {
-      if (!event.ctrlKey && !event.metaKey) return; // the notebook scrolls
+      const by = zoomOfWheel(event);
+      if (!by) return;
       event.preventDefault();
-      state.zoomAt(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), ...place(event), ...size.peek());
+      state.zoomAt(by, ...place(event), ...size.peek());
     },
     false,
   );
@@ -208,8 +184,8 @@ function createWalk(state: State, scene: ReadonlySignal<Scene>, until: AbortSign
     },
     describe: (row, column) => {
       const head = headAt(row, column);
-      const selected = state.heads.peek().some((one) => String(one) === String(head));
-      return `Head ${head.join(".")}, ${strongest(state, head)}${selected ? ", selected" : ""}`;
+      const selected = state.heads.peek().some((one) => sameHead(one, head));
+      return `${headText(head)}, ${strongest(state, head)}${selected ? ", selected" : ""}`;
     },
     onMove: (row, column) => {
       state.cell.value = undefined;
@@ -226,29 +202,13 @@ function createWalk(state: State, scene: ReadonlySignal<Scene>, until: AbortSign
   return walker.element;
 }
 
-/** The layers, beside their first heads, and the numbers of heads below the first layer; what collides is left out. */
-function drawNames(pen: CanvasRenderingContext2D, state: State, scene: Scene): void {
-  const theme = state.theme.value;
+function drawNames(pen: CanvasRenderingContext2D, theme: Theme, scene: Scene, side: number): void {
   pen.font = `11px ${theme.font}`;
   pen.fillStyle = theme.dim;
   pen.textBaseline = "middle";
-  const taken: [number, number][] = [];
-  const write = (text: string, x: number, y: number, align: CanvasTextAlign): void => {
-    const reach = align === "center" ? 14 : 11;
-    if (taken.some(([u, v]) => Math.abs(u - x) < 2 * reach && Math.abs(v - y) < 12)) return;
-    taken.push([x, y]);
-    pen.textAlign = align;
+  for (const { text, x, y, anchor } of sliceNames(scene, side)) {
+    pen.textAlign = anchor === "middle" ? "center" : anchor;
     pen.fillText(text, x, y);
-  };
-  const { layers, heads } = state.shape;
-  for (let layer = 0; layer < layers; layer++) {
-    const [x, y] = onScreen(scene, layer * heads, 0, 0.5);
-    write(layer === 0 ? `layer ${layer}` : String(layer), x - 6, y, "right");
-  }
-  if (scene.ux < 12) return;
-  for (let head = 0; head < heads; head++) {
-    const [x, y] = onScreen(scene, head, 0.5, 1);
-    write(head === 0 ? "head 0" : String(head), x, y + 10, "center");
   }
 }
 
@@ -274,6 +234,6 @@ function showNote(
     const rest = cell
       ? h("div", { class: "sw-dim" }, ...cellNote(state, head, cell))
       : h("div", { class: "sw-dim" }, strongest(state, head));
-    tooltip.show(left + x, top + y, [h("b", {}, `Head ${head.join(".")}`), rest]);
+    tooltip.show(left + x, top + y, [h("b", {}, headText(head)), rest]);
   });
 }

@@ -1,12 +1,13 @@
 /** What a stack of heads shows, as signals; everything else follows from them. */
-import { makePattern, type Pattern } from "../attention_view/patterns/pattern";
+import { KeptPatterns } from "../core/attention/kept_patterns";
+import { makePattern, type Pattern } from "../core/attention/pattern";
 import { bytes, float32 } from "../core/bytes";
 import { magnitudeTable, seenTable, type Table } from "../core/drawing/colour";
 import { niceCeiling, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
 import { batch, computed, type ReadonlySignal, type Signal, settable, signal, trait, watch } from "../core/reactive";
 import type { Requests } from "../core/requests";
-import type { Head, Selection } from "../core/selection";
+import { type Head, type Selection, sameHeads, withoutHead } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { AttentionStackTraits } from "../generated/traits";
 import { type Pose, type Shape, STEEPEST } from "./scene";
@@ -40,8 +41,7 @@ export class State {
   /** How many heads cannot be seen from where it stood still last; undefined before that. */
   readonly hidden = signal<number | undefined>(undefined);
   readonly status = signal("");
-  readonly #patterns = new Map<string, Pattern>();
-  readonly #arrived = signal(0);
+  readonly #kept = new KeptPatterns();
   readonly #dragged = signal<Scale | undefined>(undefined);
 
   constructor(
@@ -71,12 +71,17 @@ export class State {
       return table;
     });
     this.heads = signal(this.#own());
-    selection.subscribe(() => (this.heads.value = this.#own()), until);
+    selection.subscribe(() => {
+      const heads = this.#own();
+      if (!sameHeads(heads, this.heads.peek())) this.heads.value = heads; // else tokens have changed, or notes
+    }, until);
     this.shown = computed(() => this.pointed.value ?? this.heads.value.at(-1));
-    this.pattern = computed(() => (this.#arrived.value, this.#patterns.get(String(this.shown.value))));
+    this.pattern = computed(() => this.shown.value && this.#kept.entry(String(this.shown.value)).value);
     watch(until, () => {
-      const head = this.heads.value.at(-1);
-      if (head) void this.load(head);
+      const heads = this.heads.value;
+      const selected = new Set(heads.map(String));
+      for (const name of [...this.#kept.asked]) if (!selected.has(name)) this.#kept.giveUp(name);
+      if (heads.length) void this.load(heads.at(-1)!);
     });
     void this.#drawRest();
   }
@@ -158,6 +163,11 @@ export class State {
 
   // -- heads
 
+  pointAt(cell: Cell | undefined): void {
+    const now = this.cell.peek();
+    if (now?.query !== cell?.query || now?.key !== cell?.key) this.cell.value = cell;
+  }
+
   headOf(slice: number): Head {
     return [Math.floor(slice / this.shape.heads), slice % this.shape.heads];
   }
@@ -168,7 +178,7 @@ export class State {
 
   select(head: Head, extend: boolean): void {
     const now = this.heads.peek();
-    const others = now.filter((one) => String(one) !== String(head));
+    const others = withoutHead(now, head);
     if (!extend) this.selection.setHeads(now.length === 1 && !others.length ? [] : [head]);
     else this.selection.setHeads(others.length < now.length ? others : [...now, head]);
   }
@@ -186,17 +196,15 @@ export class State {
     return layer < this.slices.value.ready;
   }
 
-  /** The exact pattern of a head; it is asked for once. */
+  /** The exact pattern of a head. */
   async load([layer, head]: Head): Promise<Pattern | undefined> {
-    const key = String([layer, head]);
-    const known = this.#patterns.get(key);
-    if (known) return known;
+    const { requests, tokens } = this;
     try {
-      const { data, buffers } = await this.requests.ask("head", { layer, head });
-      const values = data.exact ? float32(buffers[0]!) : bytes(buffers[0]!);
-      const pattern = makePattern(this.tokens.length, values, data.step, data.exact);
-      this.#patterns.set(key, pattern);
-      this.#arrived.value++;
+      const pattern = await this.#kept.load(String([layer, head]), async (until) => {
+        const { data, buffers } = await requests.ask("head", { layer, head }, { signal: until });
+        const values = data.exact ? float32(buffers[0]!) : bytes(buffers[0]!);
+        return makePattern(tokens.length, values, data.step, data.exact);
+      });
       this.status.value = "";
       return pattern;
     } catch (error) {

@@ -1,7 +1,7 @@
 /** What is said of a head and of a cell of it: exactly where its pattern is there, else as near as its slice has it. */
-import { read } from "../attention_view/patterns/pattern";
+import { read } from "../core/attention/pattern";
 import { exact, short } from "../core/format";
-import type { Head } from "../core/selection";
+import { type Head, sameHead } from "../core/selection";
 import { plainAt } from "../core/tokens";
 import type { Cell, State } from "./state";
 
@@ -22,7 +22,7 @@ export function strongest(state: State, head: Head): string {
 
 /** Exactly where the pattern is there, else as near as the slice has it. */
 export function cellNote(state: State, head: Head, { query, key }: Cell): string[] {
-  const pattern = String(head) === String(state.shown.value) ? state.pattern.value : undefined;
+  const pattern = sameHead(head, state.shown.value) ? state.pattern.value : undefined;
   const words = `query ${query} ${plainAt(state.tokens, query, 24)}, key ${key} ${plainAt(state.tokens, key, 24)}: `;
   if (key > query) return [];
   if (pattern) {

@@ -1,12 +1,12 @@
 /** Exact values as tables: what a token attends to, and what attends to it. */
 
+import { type Ranked, topKeys, topQueries } from "../core/attention/pattern";
 import { cssColour } from "../core/drawing/colour";
 import { entryOf } from "../core/drawing/scale";
 import { h } from "../core/elements/dom";
 import { draw } from "../core/reactive";
 import { tokenSpanAt } from "../core/tokens";
 import { WORDS } from "./opened_head_quantity";
-import { type Ranked, topKeys, topQueries } from "./patterns/pattern";
 import { PANEL_TITLES, type State } from "./state";
 
 const KEYS = 10;

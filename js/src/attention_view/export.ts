@@ -1,13 +1,13 @@
 /** What an attention view writes: Python lines that make it again, and its values as CSV. */
 
+import { forVisible } from "../core/attention/matrix_frame";
+import { read } from "../core/attention/pattern";
 import { csvLine } from "../core/export/files";
 import { python, selectedHeads, selectedTokens, viewCode } from "../core/export/python_code";
-import type { Head } from "../core/selection";
-import { forVisible } from "./matrix/matrix_drawing";
+import { type Head, headText, sameHead } from "../core/selection";
 import { WORDS } from "./opened_head_quantity";
-import { read } from "./patterns/pattern";
 import type { Side } from "./patterns/patterns";
-import { headText, PANEL_TITLES, type State, same } from "./state";
+import { PANEL_TITLES, type State } from "./state";
 
 const MOST_LINES = 2_000_000;
 
@@ -66,7 +66,7 @@ function cellsOf(state: State): Cell[] {
  */
 export async function csv(state: State): Promise<string> {
   const open = state.open.peek();
-  const heads = [...(open ? [open] : []), ...state.pinned.peek().filter((head) => !same(head, open))];
+  const heads = [...(open ? [open] : []), ...state.pinned.peek().filter((head) => !sameHead(head, open))];
   if (!heads.length) throw new Error("Open a head first: its values are what is saved.");
   let lines = 0;
   for (const side of state.aligned ? (["a", "b"] as const) : (["a"] as const))

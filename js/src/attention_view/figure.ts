@@ -1,19 +1,24 @@
 /** The view as an SVG for papers: text as text, cells as rectangles or, where they are many, as a picture. */
 
+import {
+  forVisible,
+  KEY_LABEL_ANGLE,
+  LABEL_CHARACTERS,
+  labelPositions,
+  labelStep,
+} from "../core/attention/matrix_frame";
+import { read } from "../core/attention/pattern";
+import { paint, rasterise } from "../core/attention/raster";
 import { hexColour, type Table } from "../core/drawing/colour";
 import { entryOf, type Scale } from "../core/drawing/scale";
 import { type Figure, legendOf, MARGIN, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
 import { aboveText, short } from "../core/format";
-import type { Head } from "../core/selection";
+import { type Head, headText, sameHead } from "../core/selection";
 import { columns, plain } from "../core/tokens";
-import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, labelPositions, labelStep } from "./layout";
-import { forVisible } from "./matrix/matrix_drawing";
 import { WORDS } from "./opened_head_quantity";
-import { read } from "./patterns/pattern";
-import { paint, rasterise } from "./patterns/raster";
 import { thumbnail } from "./patterns/thumbnails";
-import { headText, PANEL_TITLES, type PanelName, type State, same } from "./state";
+import { PANEL_TITLES, type PanelName, type State } from "./state";
 
 const MOST_RECTANGLES = 5000;
 const SIDE = 360;
@@ -22,7 +27,7 @@ const AXIS_NAMES = 46;
 
 export function figure(state: State, title: string): Figure {
   const head = state.open.peek();
-  const pinned = state.pinned.peek().filter((other) => !same(other, head));
+  const pinned = state.pinned.peek().filter((other) => !sameHead(other, head));
   const body = head || pinned.length ? panels(state, [...pinned, ...(head ? [head] : [])]) : grid(state);
   const said: string = state.model.get("comparison") ?? "";
   return titled(body, title, said ? [said] : [], said ? 40 : 20, state.theme.peek());

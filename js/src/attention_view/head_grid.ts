@@ -1,16 +1,17 @@
 /** All heads as thumbnails: layers down and heads across, or in the order of a statistic. */
+
+import { paint } from "../core/attention/raster";
 import { classHue, className } from "../core/drawing/colour";
 import { context, h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
 import { significant } from "../core/format";
 import { createWalker, type Walker } from "../core/keyboard/keyboard_grid";
 import { computed, draw, type ReadonlySignal, sizeOf, watch } from "../core/reactive";
-import type { Head } from "../core/selection";
+import { type Head, headText } from "../core/selection";
 import { createGridControls } from "./grid_controls";
 import { folded, GUTTER, HEADER, MOST, ordered, type Places } from "./head_places";
-import { paint } from "./patterns/raster";
 import { atlas, thumbnail } from "./patterns/thumbnails";
-import { headText, PANEL_TITLES, type State } from "./state";
+import { PANEL_TITLES, type State } from "./state";
 
 /** From so many pixels on a thumbnail has room for the letter of its class. */
 const LETTERED = 28;

@@ -1,4 +1,6 @@
 /** The opened head, and those that are pinned beside it: name and legends above, matrices and exact values below. */
+
+import { largestMagnitude } from "../core/attention/pattern";
 import { className } from "../core/drawing/colour";
 import { createLegend } from "../core/drawing/legend";
 import { niceCeiling } from "../core/drawing/scale";
@@ -6,13 +8,12 @@ import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
 import { counted, short, significant } from "../core/format";
 import { computed, type ReadonlySignal, settable, signal, sizeOf, untracked, watch } from "../core/reactive";
-import type { Head } from "../core/selection";
+import { type Head, headText, sameHead } from "../core/selection";
 import { createDetails } from "./exact_values";
 import { createMatrix } from "./matrix/matrix";
 import { quantitySwitch, weightedLegend } from "./opened_head_quantity";
 import { createTokens, tokensButton } from "./opened_head_tokens";
-import { largestMagnitude } from "./patterns/pattern";
-import { headText, PANEL_TITLES, type PanelName, type State, same } from "./state";
+import { PANEL_TITLES, type PanelName, type State } from "./state";
 
 const DETAILS_WIDTH = 232;
 const TOKENS_WIDTH = 296;
@@ -114,7 +115,7 @@ function pinnedMatrices(
       for (const [key, head] of wanted) {
         if (made.has(key)) continue;
         const end = new AbortController();
-        const first = computed(() => same(beside.value[0], head) || state.tokensDiffer);
+        const first = computed(() => sameHead(beside.value[0], head) || state.tokensDiffer);
         const options = {
           panel,
           head: signal<Head | undefined>(head),
@@ -175,7 +176,7 @@ function headLine(state: State, hidden: ReadonlySignal<number>, until: AbortSign
 
 /** Whether it is only pointed at; where nobody chose it, why it is this one; else what the picture would not tell. */
 function standing(state: State, head: Head): string {
-  if (!same(head, state.open.value)) return "click to open";
+  if (!sameHead(head, state.open.value)) return "click to open";
   const { statistic } = state.first.value ?? {};
   if (state.isSelected(head) || statistic === undefined) return smallness(state, head);
   const value = state.statistics.value?.of(statistic, head) ?? NaN;

@@ -1,8 +1,9 @@
 /** What the opened head shows: attention, or attention times the size of what is written of the key. */
+
+import { largestMagnitude } from "../core/attention/pattern";
 import { createLegend } from "../core/drawing/legend";
 import { h } from "../core/elements/dom";
 import { computed, settable, watch } from "../core/reactive";
-import { largestMagnitude } from "./patterns/pattern";
 import type { Quantity } from "./patterns/patterns";
 import type { State } from "./state";
 

@@ -1,12 +1,12 @@
 /** The prompt as tokens: under each, how much the token in question attends to it; above, how much it is attended by it. */
 
+import { isExact, read } from "../core/attention/pattern";
 import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
 import { exact } from "../core/format";
 import { watch } from "../core/reactive";
 import { tokenSpanAt } from "../core/tokens";
 import { WORDS } from "./opened_head_quantity";
-import { isExact, read } from "./patterns/pattern";
 import type { Side } from "./patterns/patterns";
 import { drawAttention, drawChosen } from "./sentence_marks";
 import { MOST_SPANS, type Sentence, sentenceOf } from "./sentence_state";

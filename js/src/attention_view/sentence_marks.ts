@@ -1,9 +1,9 @@
 /** What the tokens of the sentence carry: bars of attention, the selection, the token that is pointed at. */
 
+import { read } from "../core/attention/pattern";
 import { cssColour } from "../core/drawing/colour";
 import { entryOf } from "../core/drawing/scale";
 import { draw } from "../core/reactive";
-import { read } from "./patterns/pattern";
 import type { Sentence } from "./sentence_state";
 
 const THICKEST = 5;

@@ -1,17 +1,17 @@
 /** What an attention view shows, as signals; everything else follows from them. */
 
+import { inside } from "../core/attention/matrix_frame";
+import { countBeyond, largestMagnitude, type Reading } from "../core/attention/pattern";
+import type { Window } from "../core/attention/raster";
 import { magnitudeTable, signedTable, type Table } from "../core/drawing/colour";
 import { niceCeiling, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
 import { exact } from "../core/format";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, untracked, watch } from "../core/reactive";
-import type { Head, Selection } from "../core/selection";
+import { type Head, type Selection, sameHead, withoutHead } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { AttentionViewTraits } from "../generated/traits";
-import { inside } from "./layout";
-import { countBeyond, largestMagnitude, type Reading } from "./patterns/pattern";
 import type { Patterns, Quantity, Side } from "./patterns/patterns";
-import type { Window } from "./patterns/raster";
 import { SideBySide } from "./side_by_side";
 import { readStatistics, type Statistics } from "./statistics";
 
@@ -28,9 +28,6 @@ export interface Hover {
 }
 
 export const PANEL_TITLES: Record<PanelName, string> = { a: "A", b: "B", difference: "B − A" };
-export const headText = (head: Head): string => `Head ${head.join(".")}`;
-export const same = (one: Head | undefined, other: Head | undefined): boolean =>
-  !!one && !!other && one[0] === other[0] && one[1] === other[1];
 
 export class State {
   readonly layers: number;
@@ -130,14 +127,14 @@ export class State {
       (pinned.value as Head[]).filter(([layer, head]) => layer < this.layers && head < this.headsPerLayer),
     );
     const chosen = computed(
-      () => this.heads.value.find((head) => same(head, this.#chosen.value)) ?? this.heads.value.at(-1),
+      () => this.heads.value.find((head) => sameHead(head, this.#chosen.value)) ?? this.heads.value.at(-1),
     );
     this.first = computed(() => this.#first());
     this.open = computed(() => chosen.value ?? (this.closed.value ? undefined : this.first.value?.head));
     this.shown = computed(() => chosen.value ?? (this.open.value && (this.pointed.value ?? this.open.value)));
     this.compared = computed(() => {
       const shown = this.shown.value;
-      const others = this.pinned.value.filter((head) => !same(head, shown));
+      const others = this.pinned.value.filter((head) => !sameHead(head, shown));
       return shown ? [...others, shown] : others;
     });
 
@@ -227,7 +224,7 @@ export class State {
   besideText(head: Head, panel: PanelName): string {
     if (panel !== "b") return "";
     const own = this.beside.head(head);
-    return !own ? "none in B" : same(own, head) ? "" : `B: ${own.join(".")}`;
+    return !own ? "none in B" : sameHead(own, head) ? "" : `B: ${own.join(".")}`;
   }
 
   /** A number of a panel in words: whether it is exact, and whether it is one at all. */
@@ -317,11 +314,11 @@ export class State {
     return { kind: "linear", low: -high, high, threshold: 0 };
   }
 
-  isSelected = (head: Head): boolean => this.heads.value.some((other) => same(head, other));
+  isSelected = (head: Head): boolean => this.heads.value.some((other) => sameHead(head, other));
 
   openHead(head: Head, extend: boolean): void {
-    const others = this.heads.peek().filter((other) => !same(other, head));
-    const close = extend && others.length < this.heads.peek().length && same(head, this.open.peek());
+    const others = withoutHead(this.heads.peek(), head);
+    const close = extend && others.length < this.heads.peek().length && sameHead(head, this.open.peek());
     this.#chosen.value = close ? undefined : head;
     this.selection.setHeads(extend ? (close ? others : [...others, head]) : [head]);
   }
@@ -335,12 +332,12 @@ export class State {
   readonly spoken = computed(() => this.hover.value?.head ?? this.shown.value);
 
   /** Whether its pattern is asked for: it is not only pointed at. */
-  isLarge = (head: Head): boolean => same(head, this.open.value) || this.isPinned(head);
+  isLarge = (head: Head): boolean => sameHead(head, this.open.value) || this.isPinned(head);
 
-  isPinned = (head: Head): boolean => this.pinned.value.some((other) => same(head, other));
+  isPinned = (head: Head): boolean => this.pinned.value.some((other) => sameHead(head, other));
 
   togglePin(head: Head): void {
-    const others = this.pinned.peek().filter((other) => !same(other, head));
+    const others = withoutHead(this.pinned.peek(), head);
     save(this.model, { pinned_heads: others.length < this.pinned.peek().length ? others : [...others, head] });
   }
 
@@ -369,7 +366,7 @@ export class State {
   }
 
   dropHead(head: Head): void {
-    this.selection.setHeads(this.heads.peek().filter((other) => !same(other, head)));
+    this.selection.setHeads(withoutHead(this.heads.peek(), head));
   }
 
   /** Select tokens of a panel: those of B by their partners in A. */

@@ -24,7 +24,7 @@ export function measureOf({ font }: Theme): (text: string) => number {
 }
 
 /** Room for the names of the rows. */
-export const gutterOf = (state: State, measure: (text: string) => number): number =>
+const gutterOf = (state: State, measure: (text: string) => number): number =>
   Math.ceil(Math.max(measure("head"), ...state.parts.rows.map(({ label }) => measure(label)))) + 10;
 
 export function createMap(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElement {

@@ -1,5 +1,6 @@
 /** What a circuit's view shows, as signals; everything else follows from them. */
 
+import { uint16 } from "../core/bytes";
 import { signedTable, type Table } from "../core/drawing/colour";
 import { niceCeiling, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
@@ -9,7 +10,7 @@ import type { Head, Selection } from "../core/selection";
 import { isSavedPage, type Model } from "../core/widget_model";
 import type { CircuitGraphTraits } from "../generated/traits";
 import { columnsOf, type Unit, type Units, unitsOf } from "./circuit/drawn_nodes";
-import { Edges, uint16 } from "./circuit/edges";
+import { Edges } from "./circuit/edges";
 import {
   changed,
   EDITS,

@@ -21,6 +21,11 @@ function aligned(value: Bytes, size: number): Uint8Array {
   return b.byteOffset % size ? b.slice() : b;
 }
 
+export function uint16(value: Bytes): Uint16Array {
+  const b = aligned(value, 2);
+  return new Uint16Array(b.buffer, b.byteOffset, b.byteLength >> 1);
+}
+
 export function int32(value: Bytes): Int32Array {
   const b = aligned(value, 4);
   return new Int32Array(b.buffer, b.byteOffset, b.byteLength >> 2);

@@ -6,6 +6,12 @@ import { type ReadonlySignal, signal } from "./reactive";
 import type { Model } from "./widget_model";
 
 export type Head = [layer: number, head: number];
+export const headText = ([layer, head]: Head): string => `Head ${layer}.${head}`;
+export const sameHead = (one: Head | undefined, other: Head | undefined): boolean =>
+  !!one && !!other && one[0] === other[0] && one[1] === other[1];
+export const sameHeads = (some: readonly Head[], others: readonly Head[]): boolean =>
+  some.length === others.length && some.every((one, at) => sameHead(one, others[at]));
+export const withoutHead = (heads: readonly Head[], head: Head): Head[] => heads.filter((one) => !sameHead(one, head));
 /** A token of one of several texts. */
 export type Point = [sample: number, position: number];
 export type Note = [layer: number, head: number, text: string];

@@ -148,13 +148,29 @@ export const plainAt = (tokens: readonly string[], at: number, limit = Infinity)
   plain(tokens[at] ?? "", limit) + partNote(tokens, at);
 
 /** The token as one string, cut after `limit` characters. */
-export function plain(token: string, limit = Infinity): string {
-  const chars = [
-    ...parts(token)
-      .map((part) => part.text)
+export const plain = (token: string, limit = Infinity): string =>
+  cutAfter(
+    parts(token)
+      .map(({ text }) => text)
       .join(""),
-  ];
-  return chars.length > limit ? `${chars.slice(0, limit - 1).join("")}…` : chars.join("");
+    limit,
+  );
+
+const LONGEST_WORDS = 2000;
+
+/** Words that are no token: what draws nothing, or turns the text around it, is made visible; spaces stay spaces. */
+export const readable = (text: string, limit = LONGEST_WORDS): string =>
+  text &&
+  cutAfter(
+    parts(text.slice(0, LONGEST_WORDS))
+      .map(({ text: part, dim }) => (dim ? part.replaceAll("·", " ") : part))
+      .join(""),
+    limit,
+  );
+
+function cutAfter(text: string, limit: number): string {
+  const chars = limit === Infinity ? [] : [...text];
+  return chars.length > limit ? `${chars.slice(0, limit - 1).join("")}…` : text;
 }
 
 /** The token as a span, its stand-ins dimmed. */

@@ -2,10 +2,10 @@
 import { cssColour, inkOn, type Table } from "../core/drawing/colour";
 import { entryOf } from "../core/drawing/scale";
 import { h } from "../core/elements/dom";
+import { tokenBox } from "../core/elements/token_box";
 import type { Tooltip } from "../core/elements/tooltip";
 import { exact } from "../core/format";
 import { parts, plain, tokenSpan } from "../core/tokens";
-import { tokenBox } from "../token_view/token_box";
 
 /** Tokens before and behind the one in the middle. */
 const [BEFORE, BEHIND] = [14, 10];

@@ -6,6 +6,7 @@ import type { Theme } from "../core/elements/theme";
 import type { Predicate } from "../core/filter/filter";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, watch } from "../core/reactive";
 import type { AskOptions } from "../core/requests";
+import { readable } from "../core/tokens";
 import type { View } from "../core/view";
 import { isSavedPage, type Model, save } from "../core/widget_model";
 import type { FeatureBrowserTraits } from "../generated/traits";
@@ -13,7 +14,6 @@ import { type Columns, readColumns } from "./columns";
 import { type Fires, firesOf } from "./fires";
 import { type Found, orderOf, type SortColumn } from "./order";
 import type { LatentPage, Own, Why } from "./page_data";
-import { readable } from "./page_text";
 
 /** What a row says beside its numbers. */
 export interface Words {

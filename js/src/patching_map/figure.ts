@@ -1,7 +1,7 @@
 /** The map as an SVG for papers: text as text, cells as rectangles or, where they are many, as a picture. */
 
 import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/drawing/axis";
-import { cssColour, hexColour } from "../core/drawing/colour";
+import { cssColour, hexColour, pack } from "../core/drawing/colour";
 import { entryOf } from "../core/drawing/scale";
 import { type Question, questionFigure } from "../core/elements/question";
 import { type Figure, legendOf, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/export/figure";
@@ -11,7 +11,7 @@ import { columns as charactersOf, plain } from "../core/tokens";
 import { shownOf, statusOf } from "./cells/cells";
 import { type Grid, sumsOf } from "./cells/grid";
 import { boundOf, COLUMN_BAR, endsOf, ROW_BAR } from "./cells/margin_sums";
-import { dotOf, forShown, notRunTone, PALE, packed } from "./drawing/drawing";
+import { dotOf, forShown, notRunTone, PALE } from "./drawing/drawing";
 import { type Frame, frameOf, xOf, yOf } from "./drawing/layout";
 import { colours, picture, rasterise } from "./drawing/raster";
 import type { State } from "./state";
@@ -73,7 +73,7 @@ function cells(state: State, grid: Grid, frame: Frame): string {
       round(frame.cellWidth - (frame.cellWidth > 7 ? 1 : 0)),
       round(frame.cellHeight - (frame.cellHeight > 7 ? 1 : 0)),
     ];
-    const notRun = hexColour(packed(notRunTone(theme)));
+    const notRun = hexColour(pack(notRunTone(theme)));
     const radius = round(dotOf(frame));
     forShown({ grid, frame }, (cell, x, y) => {
       const status = statusOf(effects, cell);
@@ -89,7 +89,7 @@ function cells(state: State, grid: Grid, frame: Frame): string {
     });
   } else {
     const raster = rasterise(grid, effects, state.window.peek(), 4 * WIDTH);
-    const { solid, pale } = colours(raster, effects, scale, table, packed(notRunTone(theme)));
+    const { solid, pale } = colours(raster, effects, scale, table, pack(notRunTone(theme)));
     const place = `x="${round(xOf(frame, raster.first))}" y="${frame.top}" width="${round(raster.width * raster.per * frame.cellWidth)}" height="${round(frame.height)}" preserveAspectRatio="none" style="image-rendering:pixelated"`;
     const image = (pixels: Uint32Array, opacity: number): string =>
       `<image ${place} opacity="${opacity}" href="${picture(pixels, raster.width, raster.height).toDataURL()}"/>`;
@@ -148,7 +148,7 @@ function sumBars(state: State, grid: Grid, frame: Frame): string {
         `<rect x="${round(Math.min(zero, zero + sum * unit))}" y="${round(yOf(frame, row) + (frame.cellHeight - thick) / 2)}" width="${round(Math.abs(sum * unit))}" height="${round(thick)}" fill="${ink(sum)}"/>`,
     )
     .join("");
-  const line = cssColour(packed([128, 128, 128]));
+  const line = cssColour(pack([128, 128, 128]));
   svg += `<path d="M${round(zero)} ${frame.top}v${round(frame.height)}" stroke="${line}"/><text x="${start + ROW_BAR / 2}" y="${frame.top + frame.height + 15}" text-anchor="middle">sum ${boundOf(sums.rows)}</text>`;
   if (grid.across !== "positions") return svg;
   const [least, most] = endsOf(sums.columns);
@@ -180,7 +180,7 @@ function legend(state: State, left: number, top: number): string {
   const keys = [
     counts.estimate && key(`fill="${strong}" fill-opacity="${PALE}"`, "estimate (gradient)", strong),
     counts.zero && key(`fill="${hexColour(table[entryOf(0, scale)]!)}"`, "0 by construction"),
-    counts.none && key(`fill="${hexColour(packed(notRunTone(theme)))}"`, "not run"),
+    counts.none && key(`fill="${hexColour(pack(notRunTone(theme)))}"`, "not run"),
     counts.undefined && key(`fill="url(#pm-nan)"`, "undefined"),
   ];
   return legendOf("pm-legend", table, numbersOf(scale, short), name, left, top) + keys.filter(Boolean).join("");

@@ -1,11 +1,15 @@
 /** Colours of points: a hue a class, a scale for numbers whose zero is a grey, since a point has no cell around it. */
-import { classHue, seenTable, signedTable, type Table } from "../core/drawing/colour";
+
+import { classHue, hexRgb, mix, pack, seenTable, signedTable, type Table, unpack } from "../core/drawing/colour";
 import { entryOf, type Scale } from "../core/drawing/scale";
 import type { Rgb, Theme } from "../core/elements/theme";
+import { readable } from "../core/tokens";
 
 /** As scope_widgets/widgets/figures/projection.py has them; the letters are those of classes of heads. */
-const HUES = ["P", "N", "I", "B", "S", "-", "D", "F"];
+const HUES = ["P", "N", "I", "B", "D", "S", "-", "F"];
 const OTHER: Rgb = [154, 160, 168];
+/** The opacity of a colour that is drawn as a ring, not as a disc: of a point without a class or number. */
+const HOLLOW = 128;
 /** The ends of 0 on a signed scale are colours that can be seen. */
 const LEAST_SIGNED = 0.35;
 /** One part in so many of the way from 0 to an end, and the grey of 0 is gone. */
@@ -26,18 +30,19 @@ export interface Column {
 export const shownClasses = (classes: readonly string[]): number =>
   classes.length <= HUES.length ? classes.length : HUES.length - 1;
 
-const packed = ([r, g, b]: Rgb): number =>
-  ((255 << 24) | (Math.round(b) << 16) | (Math.round(g) << 8) | Math.round(r)) >>> 0;
+const withOpacity = (colour: number, opacity: number): number => ((colour & 0xffffff) | (opacity << 24)) >>> 0;
 
-/** So much of a packed colour, the rest of a ground. */
+/** So much of a packed colour, the rest of a ground; a ring stays one. */
 const mixed = (ground: Rgb, colour: number, share: number): number =>
-  packed([0, 8, 16].map((shift, i) => ground[i]! * (1 - share) + ((colour >>> shift) & 255) * share) as any);
+  withOpacity(pack(mix(ground, unpack(colour), share)), colour >>> 24);
 
-export const otherColour = (): number => packed(OTHER);
+/** Of classes that have no hue. */
+export const otherColour = (): number => pack(OTHER);
+/** Of points without a class or number: a ring, since 0 and classes without a hue are of the same grey. */
+export const missingColour = (): number => withOpacity(pack(OTHER), HOLLOW);
+export const isHollow = (colour: number): boolean => colour >>> 24 === HOLLOW;
 
-const hexRgb = (hue: string): Rgb => [1, 3, 5].map((at) => parseInt(hue.slice(at, at + 2), 16)) as unknown as Rgb;
-
-export const hueOf = (at: number, dark: boolean): number => packed(hexRgb(classHue(HUES[at % HUES.length]!, dark)));
+export const hueOf = (at: number, dark: boolean): number => pack(hexRgb(classHue(HUES[at % HUES.length]!, dark)));
 
 export function tableOf(signed: boolean, { groundRgb, dark }: Theme): Table {
   if (signed) {
@@ -61,15 +66,16 @@ export function coloursOf(
   dark: boolean,
 ): Uint32Array {
   const found = new Uint32Array(n);
-  if (!column || !values) return found.fill(column ? packed(OTHER) : hueOf(0, dark));
+  if (!column || !values) return found.fill(column ? missingColour() : hueOf(0, dark));
   if (column.classes) {
     const shown = shownClasses(column.classes);
     const hues = Array.from({ length: shown }, (_, at) => hueOf(at, dark));
-    for (let i = 0; i < n; i++) found[i] = hues[values[i]!] ?? packed(OTHER);
+    for (let i = 0; i < n; i++)
+      found[i] = Number.isNaN(values[i]!) ? missingColour() : (hues[values[i]!] ?? otherColour());
   } else
     for (let i = 0; i < n; i++) {
       const entry = entryOf(values[i]!, scale);
-      found[i] = entry < 0 ? packed(OTHER) : table[entry]!;
+      found[i] = entry < 0 ? missingColour() : table[entry]!;
     }
   return found;
 }
@@ -83,3 +89,6 @@ export function dimmed(
 ): Uint32Array {
   return colours.map((colour, point) => (counts(point) ? colour : mixed(ground, colour, share)));
 }
+
+/** The name of a column or class; one that is empty is seen too. */
+export const seenName = (name: string, limit: number): string => readable(name, limit) || "∅";

@@ -1,7 +1,8 @@
 /** Points on a canvas: by WebGL in one call, or pixel by pixel where there is none. */
 
 import type { Renderer } from "../core/webgl/canvas";
-import { programOf, uniformsOf } from "../core/webgl/context";
+import { attributesOf, programOf, uniformsOf } from "../core/webgl/context";
+import { isHollow } from "./colours";
 import type { Frame } from "./frame";
 
 export interface Points {
@@ -9,7 +10,7 @@ export interface Points {
   /** Where they come from, and how much of the way they have gone, from 0 to 1. */
   from: Float32Array;
   share: number;
-  /** Packed as 0xAABBGGRR. */
+  /** Packed as 0xAABBGGRR; hollow ones are rings. */
   colours: Uint32Array;
   /** In which they are drawn, the last on top; undefined: as they come. */
   order: Uint32Array | undefined;
@@ -17,6 +18,9 @@ export interface Points {
   size: number;
   frame: Frame;
 }
+
+/** How thick a ring is: so much of the diameter, and at least a pixel. */
+const RING = 0.18;
 
 const VERTEX = `
 in vec2 a_place;
@@ -26,42 +30,31 @@ uniform vec4 u_frame;
 uniform vec2 u_screen;
 uniform float u_share;
 uniform float u_size;
-out vec3 v_colour;
+out vec4 v_colour;
 void main() {
   vec2 at = mix(a_from, a_place, u_share) - u_frame.zw;
   gl_Position = vec4(vec2(at.x, at.y) * u_frame.xy / u_screen, 0.0, 1.0);
   gl_PointSize = u_size;
-  v_colour = a_colour.rgb;
+  v_colour = a_colour;
 }`;
 const FRAGMENT = `
-in vec3 v_colour;
+in vec4 v_colour;
 uniform float u_size;
 out vec4 colour;
 void main() {
   float edge = (0.5 - length(gl_PointCoord - 0.5)) * u_size;
   float alpha = clamp(edge + 0.5, 0.0, 1.0);
+  if (v_colour.a < 0.9) alpha *= clamp(max(1.0, ${RING} * u_size) - edge + 0.5, 0.0, 1.0);
   if (alpha <= 0.0) discard;
-  colour = vec4(v_colour * alpha, alpha);
+  colour = vec4(v_colour.rgb * alpha, alpha);
 }`;
 
 export function webglPoints(gl: WebGL2RenderingContext): Renderer<Points> {
   const program = programOf(gl, VERTEX, FRAGMENT);
   const uniforms = uniformsOf(gl, program, ["u_frame", "u_screen", "u_share", "u_size"]);
-  const sent = new Map<string, unknown>();
-  const buffers = new Map(["a_place", "a_from", "a_colour", "order"].map((name) => [name, gl.createBuffer()]));
-  /** Send an array unless it is what was sent before. */
-  const put = (name: string, target: number, values: ArrayBufferView): void => {
-    gl.bindBuffer(target, buffers.get(name)!);
-    if (sent.get(name) === values) return;
-    gl.bufferData(target, values, gl.DYNAMIC_DRAW);
-    sent.set(name, values);
-  };
-  const attribute = (name: string, values: ArrayBufferView, size: number, type: number, unit: boolean): void => {
-    put(name, gl.ARRAY_BUFFER, values);
-    const at = gl.getAttribLocation(program, name);
-    gl.enableVertexAttribArray(at);
-    gl.vertexAttribPointer(at, size, type, unit, 0, 0);
-  };
+  const attribute = attributesOf(gl, program);
+  const ranks = gl.createBuffer();
+  let sent: Uint32Array | undefined;
   return {
     draw({ places, from, share, colours, order, size, frame }, width, height, ratio) {
       gl.viewport(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight);
@@ -70,9 +63,9 @@ export function webglPoints(gl: WebGL2RenderingContext): Renderer<Points> {
       gl.useProgram(program);
       gl.enable(gl.BLEND);
       gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-      attribute("a_place", places, 2, gl.FLOAT, false);
-      attribute("a_from", from, 2, gl.FLOAT, false);
-      attribute("a_colour", colours, 4, gl.UNSIGNED_BYTE, true);
+      attribute("a_place", places, { size: 2, type: gl.FLOAT });
+      attribute("a_from", from, { size: 2, type: gl.FLOAT });
+      attribute("a_colour", colours, { size: 4, type: gl.UNSIGNED_BYTE, isShare: true });
       const { scale, dx, dy } = frame;
       // what is in the middle of the screen is taken away first: far into a zoom float32 would not hold the rest
       gl.uniform4f(uniforms.u_frame, scale, scale, (width / 2 - dx) / scale, (dy - height / 2) / scale);
@@ -80,7 +73,9 @@ export function webglPoints(gl: WebGL2RenderingContext): Renderer<Points> {
       gl.uniform1f(uniforms.u_share, share);
       gl.uniform1f(uniforms.u_size, size * ratio);
       if (order) {
-        put("order", gl.ELEMENT_ARRAY_BUFFER, order);
+        gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, ranks);
+        if (order !== sent) gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, order, gl.DYNAMIC_DRAW);
+        sent = order;
         gl.drawElements(gl.POINTS, order.length, gl.UNSIGNED_INT, 0);
       } else gl.drawArrays(gl.POINTS, 0, places.length / 2);
     },
@@ -95,6 +90,8 @@ export function canvasPoints(pen: CanvasRenderingContext2D): Renderer<Points> {
       const out = new Uint32Array(image.data.buffer);
       const radius = (size * ratio) / 2;
       const disc = discOf(radius);
+      const inner = radius - Math.max(1, RING * size * ratio);
+      const ring = disc.filter(([right, down]) => right * right + down * down > inner * inner);
       const { scale, dx, dy } = frame;
       for (let at = 0; at < places.length / 2; at++) {
         const point = order ? order[at]! : at;
@@ -103,9 +100,10 @@ export function canvasPoints(pen: CanvasRenderingContext2D): Renderer<Points> {
         const x = Math.round((px * scale + dx) * ratio - 0.5);
         const y = Math.round((dy - py * scale) * ratio - 0.5);
         if (x < -radius || y < -radius || x > wide + radius || y > high + radius) continue;
-        for (const [right, down] of disc) {
+        for (const [right, down] of isHollow(colours[point]!) ? ring : disc) {
           const [column, row] = [x + right, y + down];
-          if (column >= 0 && column < wide && row >= 0 && row < high) out[row * wide + column] = colours[point]!;
+          if (column >= 0 && column < wide && row >= 0 && row < high)
+            out[row * wide + column] = (colours[point]! | 0xff000000) >>> 0;
         }
       }
       pen.putImageData(image, 0, 0);

@@ -23,10 +23,10 @@ export function pythonCode(state: State): string {
 
 /** One line a point: where it is, its token, its place on the layer on show, all its colours. */
 export async function csv(state: State): Promise<string> {
-  const { texts, columns, parts, layers, selected } = state;
-  const values = await Promise.all(columns.map(({ name }) => parts.get("column", name)));
+  const { texts, columns, loaded, layers, selected } = state;
+  const values = await Promise.all(columns.map(({ name }) => loaded.get("column", name)));
   const layer = state.layer.peek();
-  const places = layers.length ? await parts.get("layer", layer) : state.places.peek();
+  const places = layers.length ? await loaded.get("layer", layer) : state.places.peek();
   const out = [
     csvLine([
       "sample",

@@ -3,8 +3,7 @@ import { hexColour } from "../core/drawing/colour";
 import { type Figure, hex, legendOf, numbersOf, round, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
 import { count, short } from "../core/format";
-import { plain } from "../core/tokens";
-import { hueOf, otherColour, shownClasses } from "./colours";
+import { hueOf, isHollow, missingColour, otherColour, seenName, shownClasses } from "./colours";
 import { canvasPoints } from "./drawing_points";
 import { frameOf } from "./frame";
 import type { State } from "./state";
@@ -64,9 +63,19 @@ function circles(state: State, { scale, dx, dy }: Place): string {
       const [x, y] = [places[2 * row]! * scale + dx, dy - places[2 * row + 1]! * scale];
       if (x < -radius || y < -radius || x > WIDTH + radius || y > HEIGHT + radius) return "";
       const edge = selected.has(row) ? ring : "";
-      return `<circle cx="${round(x)}" cy="${round(y)}" r="${radius}" fill="${hexColour(colours[row]!)}"${edge}/>`;
+      return dot(x, y, radius, colours[row]!, edge);
     })
     .join("");
+}
+
+/** A disc, or a ring where the colour is a hollow one; `edge` is drawn around it. */
+function dot(x: number, y: number, radius: number, colour: number, edge = ""): string {
+  const circle = (r: number, rest: string): string =>
+    `<circle cx="${round(x)}" cy="${round(y)}" r="${round(r)}"${rest}/>`;
+  if (!isHollow(colour)) return circle(radius, ` fill="${hexColour(colour)}"${edge}`);
+  const width = Math.max(1, radius / 3);
+  const ring = circle(radius - width / 2, ` fill="none" stroke="${hexColour(colour)}" stroke-width="${round(width)}"`);
+  return edge ? ring + circle(radius, ` fill="none"${edge}`) : ring;
 }
 
 function picture(state: State, frame: Place): string {
@@ -89,10 +98,10 @@ function picture(state: State, frame: Place): string {
 function key(state: State, left: number, top: number): { svg: string; height: number } {
   const [column, theme] = [state.column.peek(), state.theme.peek()];
   if (!column) return { svg: "", height: 0 };
-  const missing: Entry[] = column.missing ? [[otherColour(), `none (${count(column.missing)})`]] : [];
+  const missing: Entry[] = column.missing ? [[missingColour(), `none (${count(column.missing)})`]] : [];
   if (!column.classes) {
     const scale = state.scale.peek();
-    const name = `${plain(column.name, 60).replaceAll("·", " ")}${scale.kind === "log" ? ", logarithmic" : ""}`;
+    const name = `${seenName(column.name, 60)}${scale.kind === "log" ? ", logarithmic" : ""}`;
     const bar = legendOf("pv-scale", state.table.peek(), numbersOf(scale, short), name, left + 8, top);
     const rest = entries(missing, left, top + 32, hex(theme.dim));
     return { svg: bar + rest.svg, height: 36 + (missing.length ? rest.height : 0) };
@@ -100,10 +109,7 @@ function key(state: State, left: number, top: number): { svg: string; height: nu
   const shown = shownClasses(column.classes);
   const named: Entry[] = column.classes
     .slice(0, shown)
-    .map((name, at) => [
-      hueOf(at, theme.dark),
-      `${plain(name, 40).replaceAll("·", " ")} (${count(column.counts[at]!)})`,
-    ]);
+    .map((name, at) => [hueOf(at, theme.dark), `${seenName(name, 40)} (${count(column.counts[at]!)})`]);
   const others: Entry[] =
     column.classes.length > shown
       ? [
@@ -124,9 +130,7 @@ function entries(all: readonly Entry[], left: number, top: number, ink: string):
   const svg = all.map(([colour, words]) => {
     const room = 16 + words.length * 6.4 + 12;
     if (x > left && x + room > left + WIDTH) [x, y] = [left, y + 16];
-    const one =
-      `<circle cx="${round(x + 5)}" cy="${y - 4}" r="4.5" fill="${hexColour(colour)}"/>` +
-      `<text x="${round(x + 14)}" y="${y}" fill="${ink}">${xml(words)}</text>`;
+    const one = `${dot(x + 5, y - 4, 4.5, colour)}<text x="${round(x + 14)}" y="${y}" fill="${ink}">${xml(words)}</text>`;
     x += room;
     return one;
   });

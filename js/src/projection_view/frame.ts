@@ -22,7 +22,7 @@ export interface Frame {
 }
 
 const PAD = 14;
-export const MOST_ZOOM = 500;
+const MOST_ZOOM = 500;
 
 export const middleOf = (box: Box): Zoom => ({
   x: (box.left + box.right) / 2,

@@ -4,11 +4,8 @@ import { createLegend } from "../core/drawing/legend";
 import { h } from "../core/elements/dom";
 import { count } from "../core/format";
 import { watch } from "../core/reactive";
-import { plain } from "../core/tokens";
-import { type Column, hueOf, otherColour, shownClasses } from "./colours";
+import { type Column, hueOf, isHollow, missingColour, otherColour, seenName, shownClasses } from "./colours";
 import type { State } from "./state";
-
-const named = (text: string, limit = 40): string => plain(text, limit).replaceAll("·", " ");
 
 export function createHeadLine(state: State, until: AbortSignal): HTMLElement {
   const place = h("span", { class: "pv-legend" });
@@ -32,18 +29,18 @@ export function createHeadLine(state: State, until: AbortSignal): HTMLElement {
 
 function columnList(state: State, until: AbortSignal): HTMLElement {
   const select = h("select", { class: "sw-select", "aria-label": "What points are coloured by" });
-  select.append(...state.columns.map((column, at) => h("option", { value: at }, named(column.name))));
+  select.append(...state.columns.map((column, at) => h("option", { value: at }, seenName(column.name, 40))));
   select.addEventListener("change", () => state.setColumn(state.columns[select.selectedIndex]!.name));
   watch(until, () => void (select.selectedIndex = state.columns.indexOf(state.column.value!)));
   return select;
 }
 
 function legendOf(state: State, column: Column, until: AbortSignal): HTMLElement {
-  const missing = column.missing ? [key(otherColour(), `none (${count(column.missing)})`)] : [];
+  const missing = column.missing ? [key(missingColour(), `none (${count(column.missing)})`)] : [];
   if (column.classes) return h("span", { class: "pv-classes" }, ...classKeys(state, column, until), ...missing);
   const scale = createLegend(
     {
-      name: named(column.name),
+      name: seenName(column.name, 40),
       scale: state.scale,
       initial: () => state.fitted(),
       largest: () => state.largest(),
@@ -69,11 +66,11 @@ function classKeys(state: State, column: Column, until: AbortSignal): HTMLElemen
       {
         class: "sw-button pv-key",
         type: "button",
-        title: `Show only ${named(name)}`,
+        title: `Show only ${seenName(name, 40)}`,
         onclick: () => (state.only.value = state.only.peek() === at ? undefined : at),
       },
       swatch,
-      h("span", { class: "pv-class" }, named(name, 24)),
+      h("span", { class: "pv-class" }, seenName(name, 24)),
       h("span", { class: "sw-dim" }, count(column.counts[at]!)),
     );
     watch(until, () => {
@@ -92,7 +89,9 @@ const key = (colour: number, words: string): HTMLElement =>
   h(
     "span",
     { class: "pv-key sw-dim" },
-    h("i", { class: "pv-swatch", style: `background: ${cssColour(colour)}` }),
+    isHollow(colour)
+      ? h("i", { class: "pv-swatch", style: `border: 1.5px solid ${cssColour(colour)}` })
+      : h("i", { class: "pv-swatch", style: `background: ${cssColour(colour)}` }),
     words,
   );
 

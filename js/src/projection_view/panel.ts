@@ -4,8 +4,7 @@ import { cssColour } from "../core/drawing/colour";
 import { h } from "../core/elements/dom";
 import { count, counted } from "../core/format";
 import { watch } from "../core/reactive";
-import { plain } from "../core/tokens";
-import { hueOf, otherColour, shownClasses } from "./colours";
+import { hueOf, otherColour, seenName, shownClasses } from "./colours";
 import type { State } from "./state";
 import { contextSpan } from "./tooltip_text";
 
@@ -70,7 +69,7 @@ export function createPanel(state: State, goTo: (point: number) => void, until: 
       const share = (100 * n) / column.counts[at]!;
       classes.append(
         h("i", { class: "pv-swatch", style: `background: ${cssColour(colour)}` }),
-        h("span", { class: "pv-class" }, plain(column.classes[at]!, 30).replaceAll("·", " ")),
+        h("span", { class: "pv-class" }, seenName(column.classes[at]!, 30)),
         h("span", { class: "pv-number" }, count(n)),
         h("span", { class: "pv-number sw-dim" }, `${share.toFixed(0)} %`),
       );

@@ -1,4 +1,5 @@
 /** What the pointer does on the points: pointing, drawing around, moving, zooming. */
+import { followPointer, placeIn, zoomOfWheel } from "../core/elements/pointer";
 import type { ReadonlySignal, Signal } from "../core/reactive";
 import { type Frame, middleOf, toPlane, zoomedAt } from "./frame";
 import { type Outline, rectangle } from "./lasso";
@@ -19,10 +20,7 @@ export interface Pointed {
 }
 
 export function createPointer({ state, element, frame, size, outline }: Pointed, until: AbortSignal): void {
-  const place = (event: MouseEvent): readonly [number, number] => {
-    const { left, top } = element.getBoundingClientRect();
-    return [event.clientX - left, event.clientY - top];
-  };
+  const place = (event: MouseEvent): readonly [number, number] => placeIn(element, event);
   const under = ([x, y]: readonly [number, number]): number | undefined => {
     const { scale } = frame.peek();
     return state.nearest.peek().at(...toPlane(frame.peek(), x, y), REACH / scale, state.isShown);
@@ -39,18 +37,17 @@ export function createPointer({ state, element, frame, size, outline }: Pointed,
   listen("pointerleave", () => (state.pointed.value = undefined));
   listen("pointerdown", (down) => {
     if (down.button > 1) return;
-    element.setPointerCapture(down.pointerId);
     const start = place(down);
-    if (down.altKey || down.button === 1) pan(state, element, frame.peek().scale, start, place);
+    if (down.altKey || down.button === 1) pan(state, element, frame.peek().scale, down);
     else drawAround(down, start);
   });
   listen("dblclick", () => (state.zoom.value = middleOf(state.box)));
   listen(
     "wheel",
     (event) => {
-      if (!event.ctrlKey && !event.metaKey) return; // the notebook scrolls
+      const by = zoomOfWheel(event);
+      if (!by) return;
       event.preventDefault();
-      const by = Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002));
       state.zoom.value = zoomedAt(state.box, state.zoom.peek(), by, ...place(event), ...size.peek());
     },
     false,
@@ -59,7 +56,7 @@ export function createPointer({ state, element, frame, size, outline }: Pointed,
   function drawAround(down: PointerEvent, start: readonly [number, number]): void {
     let path: [number, number][] = [[...start]];
     let dragged = false;
-    element.onpointermove = (move) => {
+    const draw = (move: PointerEvent): void => {
       const at = place(move);
       dragged ||= Math.hypot(at[0] - start[0], at[1] - start[1]) > STILL;
       if (!dragged) return;
@@ -68,8 +65,7 @@ export function createPointer({ state, element, frame, size, outline }: Pointed,
       if (Math.hypot(at[0] - last[0], at[1] - last[1]) >= STEP) path = [...path, [...at]];
       outline.value = state.tool.peek() === "lasso" ? path : rectangle(start, at);
     };
-    element.onlostpointercapture = () => {
-      element.onpointermove = element.onlostpointercapture = null;
+    followPointer(element, down, draw, () => {
       const drawn = outline.peek();
       outline.value = [];
       if (!dragged) {
@@ -82,21 +78,14 @@ export function createPointer({ state, element, frame, size, outline }: Pointed,
           drawn.map(([x, y]) => toPlane(frame.peek(), x, y)),
           down.shiftKey,
         );
-    };
+    });
   }
 }
 
-function pan(
-  state: State,
-  element: HTMLElement,
-  scale: number,
-  start: readonly [number, number],
-  place: (event: MouseEvent) => readonly [number, number],
-): void {
+function pan(state: State, element: HTMLElement, scale: number, down: PointerEvent): void {
   const before = state.zoom.peek();
-  element.onpointermove = (move) => {
-    const [x, y] = place(move);
-    state.zoom.value = { ...before, x: before.x - (x - start[0]) / scale, y: before.y + (y - start[1]) / scale };
-  };
-  element.onlostpointercapture = () => (element.onpointermove = element.onlostpointercapture = null);
+  followPointer(element, down, (move) => {
+    const [right, below] = [move.clientX - down.clientX, move.clientY - down.clientY];
+    state.zoom.value = { ...before, x: before.x - right / scale, y: before.y + below / scale };
+  });
 }

@@ -5,10 +5,10 @@ import { batch, computed, draw, type ReadonlySignal, signal, sizeOf, watch } fro
 import { type Canvas, createCanvas } from "../core/webgl/canvas";
 import { canvasPoints, type Points, webglPoints } from "./drawing_points";
 import { type Frame, frameOf, zoomedAt } from "./frame";
+import { createWalk } from "./point_keyboard";
 import { createPointer } from "./pointer";
 import type { State } from "./state";
 import { noteOf } from "./tooltip_text";
-import { createWalk } from "./walk";
 
 const MOVE_MS = 120;
 /** Rings are drawn around so many selected points; more are told by their colour alone. */
@@ -64,7 +64,9 @@ export function createStage(state: State, tooltip: Tooltip, until: AbortSignal):
   });
   draw(until, () => {
     const [width, height] = size.value;
-    if (width && height) drawOverlay(context(overlay, width, height), state, frame.value, outline.value, height);
+    if (!width || !height) return;
+    const on = onScreen(state, frame.value, motion.value);
+    drawOverlay(context(overlay, width, height), state, on, outline.value, height);
   });
 
   const goTo = (point: number): void => {
@@ -116,35 +118,40 @@ function moving(state: State, until: AbortSignal): ReadonlySignal<readonly [Floa
   return now;
 }
 
+/** Where points are on the screen, also while they move. */
+function onScreen(
+  state: State,
+  { scale, dx, dy }: Frame,
+  [from, share]: readonly [Float32Array, number],
+): (point: number) => readonly [number, number] {
+  const places = state.places.value;
+  const along = (at: number): number => from[at]! + share * (places[at]! - from[at]!);
+  return (point) => [along(2 * point) * scale + dx, dy - along(2 * point + 1) * scale];
+}
+
 function drawOverlay(
   pen: CanvasRenderingContext2D,
   state: State,
-  frame: Frame,
+  on: (point: number) => readonly [number, number],
   outline: readonly (readonly [number, number])[],
   height: number,
 ): void {
   const theme = state.theme.value;
-  const places = state.places.value;
   const radius = state.size.value / 2;
   const ring = (point: number, colour: string, width: number, more = 1.5): void => {
-    const [x, y] = [places[2 * point]! * frame.scale + frame.dx, frame.dy - places[2 * point + 1]! * frame.scale];
     pen.strokeStyle = colour;
     pen.lineWidth = width;
     pen.beginPath();
-    pen.arc(x, y, radius + more, 0, 2 * Math.PI);
+    pen.arc(...on(point), radius + more, 0, 2 * Math.PI);
     pen.stroke();
   };
   const selected = state.selected.value;
   if (selected.size <= MOST_RINGS) for (const point of selected) ring(point, theme.select, 1.5);
   const [corner, cursor, pointed] = [state.corner.value, state.cursor.value, state.pointed.value];
-  const at = (point: number): readonly [number, number] => [
-    places[2 * point]! * frame.scale + frame.dx,
-    frame.dy - places[2 * point + 1]! * frame.scale,
-  ];
   pen.strokeStyle = theme.accent;
   pen.lineWidth = 1;
   if (corner !== undefined && cursor !== undefined) {
-    const [[x, y], [u, v]] = [at(corner), at(cursor)];
+    const [[x, y], [u, v]] = [on(corner), on(cursor)];
     pen.setLineDash([4, 3]);
     pen.strokeRect(Math.min(x, u) - 4, Math.min(y, v) - 4, Math.abs(x - u) + 8, Math.abs(y - v) + 8);
     pen.setLineDash([]);
@@ -190,14 +197,10 @@ function showNote(
       tooltip.hide();
       return;
     }
-    const { scale, dx, dy } = frame.value;
-    const places = state.places.value;
+    const on = onScreen(state, frame.value, [state.places.value, 1]);
     const { left, top } = element.getBoundingClientRect();
     state.values.value;
-    tooltip.show(
-      left + places[2 * point]! * scale + dx,
-      top + dy - places[2 * point + 1]! * scale,
-      noteOf(state, point),
-    );
+    const [x, y] = on(point);
+    tooltip.show(left + x, top + y, noteOf(state, point));
   });
 }

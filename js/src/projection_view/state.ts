@@ -10,9 +10,9 @@ import type { ProjectionViewTraits } from "../generated/traits";
 import { type Column, coloursOf, dimmed, tableOf } from "./colours";
 import { type Box, middleOf, type Zoom } from "./frame";
 import { inside, type Outline } from "./lasso";
+import { LayersAndColumns } from "./layers_and_columns";
 import { Nearest } from "./nearest";
-import { Parts } from "./parts";
-import { PointTexts } from "./texts";
+import { PointTexts } from "./point_texts";
 
 /** What is not chosen is mixed into the ground. */
 const PALE = 0.22;
@@ -24,7 +24,7 @@ export class State {
   readonly columns: readonly Column[];
   readonly axes: readonly string[];
   readonly box: Box;
-  readonly parts: Parts;
+  readonly loaded: LayersAndColumns;
 
   readonly layer: ReadonlySignal<number>;
   readonly column: ReadonlySignal<Column | undefined>;
@@ -65,13 +65,13 @@ export class State {
     const [left, bottom, right, top] = model.get("frame") as [number, number, number, number];
     this.box = { left, bottom, right, top };
     this.zoom = signal(middleOf(this.box));
-    this.parts = new Parts(model, requests);
+    this.loaded = new LayersAndColumns(model, requests);
     this.layer = trait(model, "layer", until);
     const name = trait(model, "colour", until);
     this.column = computed(() => this.columns.find((one) => one.name === name.value));
-    this.places = this.parts.following("layer", this.layer, until, new Float32Array(2 * this.n));
+    this.places = this.loaded.following("layer", this.layer, until, new Float32Array(2 * this.n));
     this.nearest = computed(() => new Nearest(this.places.value));
-    const values = this.parts.following("column", name, until, new Float32Array(0));
+    const values = this.loaded.following("column", name, until, new Float32Array(0));
     this.values = computed(() => (values.value.length ? values.value : undefined));
     this.scale = this.#followScale(until);
     this.table = computed(() => tableOf(!!this.column.value?.signed, theme.value));
@@ -84,7 +84,11 @@ export class State {
       coloursOf(this.n, this.column.value, this.values.value, this.scale.value, this.table.value, theme.value.dark),
     );
     this.selected = signal(this.#own());
-    selection.subscribe(() => (this.selected.value = this.#own()), until);
+    selection.subscribe(() => {
+      const [now, before] = [this.#own(), this.selected.peek()];
+      // else heads have changed, or tokens
+      if (now.size !== before.size || [...now].some((row) => !before.has(row))) this.selected.value = now;
+    }, until);
     this.colours = computed(() => {
       const [own, selected, only] = [this.ownColours.value, this.selected.value, this.only.value];
       if (!selected.size && only === undefined) return own;

@@ -2,6 +2,7 @@
 import { h } from "../core/elements/dom";
 import { exact } from "../core/format";
 import { plain, tokenSpan } from "../core/tokens";
+import { seenName } from "./colours";
 import type { State } from "./state";
 
 /** Tokens on either side, and characters of a token. */
@@ -11,7 +12,7 @@ export const written = (value: string | number | undefined): string =>
   value === undefined
     ? "none"
     : typeof value === "string"
-      ? plain(value, 60).replaceAll("·", " ")
+      ? seenName(value, 60)
       : Number.isInteger(value)
         ? value.toLocaleString("en").replace("-", "−")
         : exact(value);
@@ -43,14 +44,7 @@ export function noteOf(state: State, point: number): Node[] {
   const column = state.column.peek();
   const place = state.texts.hasTokens ? [h("div", { class: "sw-dim" }, state.texts.place(point))] : [];
   const value = column
-    ? [
-        h(
-          "div",
-          {},
-          h("span", { class: "sw-dim" }, `${plain(column.name, 40).replaceAll("·", " ")} `),
-          written(state.valueOf(point)),
-        ),
-      ]
+    ? [h("div", {}, h("span", { class: "sw-dim" }, `${seenName(column.name, 40)} `), written(state.valueOf(point)))]
     : [];
   return [h("div", {}, contextSpan(state, point, REACH)), ...place, ...value];
 }
@@ -66,6 +60,6 @@ export function describe(state: State, point: number): string {
       ? [`in “${words(found.before)}${plain(found.token, LONGEST)}${words(found.after)}”`]
       : []),
     state.texts.place(point),
-    ...(column ? [`${plain(column.name, 40).replaceAll("·", " ")} ${written(state.valueOf(point))}`] : []),
+    ...(column ? [`${seenName(column.name, 40)} ${written(state.valueOf(point))}`] : []),
   ].join(", ");
 }

@@ -1,5 +1,5 @@
 /** The text as an SVG for papers: each token on its colour, the legend below. */
-import { hexColour, inkOn } from "../core/drawing/colour";
+import { hexColour, inkOn, pack } from "../core/drawing/colour";
 import { type Figure, hex, legendOf, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
 import { aboveText, count, short } from "../core/format";
@@ -28,7 +28,7 @@ export function figure(state: State, title: string): Figure {
   const { starts, lefts, widths, levels, parts } = linesOf(state.tokens, WIDTH, measure);
   const lines = Math.min(MOST_LINES, starts.length - 1);
   const shown = starts[lines]!;
-  const ground = hexColour(packedOf(theme.groundRgb));
+  const ground = hexColour(pack(theme.groundRgb));
   const svg: string[] = [
     `<pattern id="tv-nan" width="6" height="6" patternUnits="userSpaceOnUse"><path d="M0 6 6 0" stroke="${hex(theme.warn)}" stroke-opacity=".5"/></pattern>`,
   ];
@@ -60,6 +60,3 @@ export function figure(state: State, title: string): Figure {
   svg.push(legendOf("tv-scale", table, numbersOf(scale, short), name, 8, bottom));
   return titled({ width: WIDTH, height: bottom + 30, svg: svg.join("") }, title, [], 24, theme);
 }
-
-const packedOf = ([r, g, b]: readonly [number, number, number]): number =>
-  ((255 << 24) | (Math.round(b) << 16) | (Math.round(g) << 8) | Math.round(r)) >>> 0;

@@ -1,6 +1,8 @@
 /** Beside a long text: the whole of it, small, where several tokens share a pixel the one with the largest number; a click goes there. */
+
 import { cssColour } from "../core/drawing/colour";
 import { context, h } from "../core/elements/dom";
+import { followPointer, placeIn } from "../core/elements/pointer";
 import { computed, draw, sizeOf, watch } from "../core/reactive";
 import type { State } from "./state";
 import type { Text } from "./text";
@@ -39,16 +41,13 @@ export function createOverview(state: State, text: Text, until: AbortSignal): HT
     frame.style.height = `${Math.max(8, text.height.value * scale)}px`;
   });
   const go = (event: PointerEvent): void => {
-    const box = element.getBoundingClientRect();
-    const share = (event.clientY - box.top) / Math.max(1, box.height);
+    const share = placeIn(element, event)[1] / Math.max(1, element.offsetHeight);
     text.scrollTo(share * whole.peek() - text.height.peek() / 2);
   };
   element.addEventListener("pointerdown", (event) => {
     event.preventDefault();
-    element.setPointerCapture(event.pointerId);
     go(event);
-    element.onpointermove = go;
-    element.onlostpointercapture = () => (element.onpointermove = null);
+    followPointer(element, event, go);
   });
   return element;
 }

@@ -1,11 +1,11 @@
 /** The text on the screen: only the lines in sight are in the page; one list, whose active token the keys move. */
 import { h } from "../core/elements/dom";
 import type { Theme } from "../core/elements/theme";
+import { colourToken, tokenBox } from "../core/elements/token_box";
 import type { Tooltip } from "../core/elements/tooltip";
 import { computed, draw, type ReadonlySignal, signal, sizeOf, watch } from "../core/reactive";
 import type { State } from "./state";
 import { beside, LINE, type Lines, lineOf, linesOf } from "./text_layout";
-import { colourToken, tokenBox } from "./token_box";
 import { isClipped } from "./token_colours";
 import { describe, noteOf } from "./tooltip_text";
 

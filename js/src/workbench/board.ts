@@ -1,8 +1,8 @@
 /** The panels in their columns: dragged, moved by keys, and left as they are where nothing concerns them. */
 import { h } from "../core/elements/dom";
 import { signal, sizeOf, watch } from "../core/reactive";
-import type { Desk } from "./desk";
 import { type PanelSpec, panelsOf, visibleColumns, widePanels } from "./layout";
+import type { PageState } from "./page_state";
 import { createFrame, type Frame } from "./panel_frame";
 import { columnsWanted } from "./settings";
 
@@ -15,8 +15,8 @@ export interface Board {
   current(): string | undefined;
 }
 
-export function createBoard(desk: Desk, openMenu: () => void): Board {
-  const { until } = desk;
+export function createBoard(page: PageState, openMenu: () => void): Board {
+  const { until } = page;
   const frames = new Map<string, Frame>();
   const wide = h("div", { class: "wp-wide" });
   const row = h("div", { class: "wp-columns" });
@@ -32,7 +32,7 @@ export function createBoard(desk: Desk, openMenu: () => void): Board {
   const dragged = signal<string | undefined>(undefined);
 
   watch(until, () => {
-    const layout = desk.layout.value;
+    const layout = page.layout.value;
     const panels = panelsOf(layout);
     const wanted = new Set(panels.map(({ id }) => id));
     for (const [id, frame] of frames)
@@ -42,7 +42,7 @@ export function createBoard(desk: Desk, openMenu: () => void): Board {
       }
     for (const { id } of panels)
       if (!frames.has(id)) {
-        const frame = createFrame(desk, id);
+        const frame = createFrame(page, id);
         listen(frame, id);
         frames.set(id, frame);
       }
@@ -95,11 +95,11 @@ export function createBoard(desk: Desk, openMenu: () => void): Board {
     mark.remove();
     if (before?.dataset.panel === id) return;
     // where the window shows fewer columns than there are, places are those of the layout
-    const columns = desk.layout.peek().columns;
+    const columns = page.layout.peek().columns;
     const target = before && columns.findIndex((one) => one.some((panel) => panel.id === before.dataset.panel));
     if (before && target !== null && target >= 0) {
       const others = columns[target]!.filter((panel) => panel.id !== id);
-      desk.place(
+      page.place(
         id,
         target,
         others.findIndex((panel) => panel.id === before.dataset.panel),
@@ -107,7 +107,7 @@ export function createBoard(desk: Desk, openMenu: () => void): Board {
     } else {
       const used = columns.map((one, index) => ({ one, index })).filter(({ one }) => one.length);
       const into = used[at]?.index ?? at;
-      desk.place(id, into, columns[into]?.length ?? 0);
+      page.place(id, into, columns[into]?.length ?? 0);
     }
   });
 

@@ -2,9 +2,9 @@
 import { bytes } from "../core/bytes";
 import { h } from "../core/elements/dom";
 import { download } from "../core/export/files";
-import { watch } from "../core/reactive";
-import type { Desk } from "./desk";
+import { signal, watch } from "../core/reactive";
 import { find, parsed } from "./layout";
+import type { PageState } from "./page_state";
 import { progressBar } from "./progress_bar";
 import { columnsWanted, type ThemeChoice, theme } from "./settings";
 
@@ -13,7 +13,7 @@ export interface Dialog {
   toggle(): void;
 }
 
-export function createDialog(title: string, fill: (body: HTMLElement, close: () => void) => void): Dialog {
+function createDialog(title: string, fill: (body: HTMLElement, close: () => void) => void): Dialog {
   const body = h("div", { class: "wp-dialog-body" });
   const element = h(
     "dialog",
@@ -99,39 +99,85 @@ export const settingsDialog = (): Dialog =>
   });
 
 /** What runs: panels of this page that are being made, and jobs of the server. */
-export const jobsDialog = (desk: Desk): Dialog => {
+export const jobsDialog = (page: PageState): Dialog => {
   const list = h("div", { class: "wp-jobs", role: "list" });
-  const dialog = createDialog("Jobs", (body) => body.replaceChildren(list));
-  watch(desk.until, () => {
-    const rows: HTMLElement[] = [];
-    for (const [id, one] of desk.pending.value) {
-      if (one.state !== "running") continue;
-      const kind = desk.kindOf(find(desk.layout.value, id)?.kind ?? "");
-      rows.push(row(kind?.title ?? "Panel", one.text, "running", one.done, one.total, () => one.stop?.abort()));
+  const nothing = h("p", { class: "sw-dim" }, "Nothing runs. What takes long is listed here, and can be stopped.");
+  const open = signal(false);
+  const dialog = createDialog("Jobs", (body) => {
+    body.replaceChildren(list);
+    open.value = true;
+  });
+  dialog.element.addEventListener("close", () => (open.value = false));
+  // a row stays the element that it is, whatever arrives: its button would lose the focus, and clicks
+  const rows = new Map<string, JobRow>();
+  watch(page.until, () => {
+    if (!open.value) return;
+    const listed = jobsOf(page);
+    const wanted = new Set(listed.map(({ id }) => id));
+    for (const [id, { element }] of rows)
+      if (!wanted.has(id)) {
+        element.remove();
+        rows.delete(id);
+      }
+    nothing.remove();
+    for (const [at, job] of listed.entries()) {
+      let row = rows.get(job.id);
+      if (!row) rows.set(job.id, (row = createRow()));
+      row.put(job);
+      if (list.children[at] !== row.element) list.insertBefore(row.element, list.children[at] ?? null);
     }
-    for (const job of desk.connection.jobs.value) {
-      const goesOn = job.state === "running" || job.state === "queued";
-      const stop = goesOn ? (): void => void desk.attempt("cancel", { job: job.id }) : undefined;
-      rows.push(row(job.name, job.error || job.text, job.state, job.done, job.total, stop));
-    }
-    if (!rows.length)
-      rows.push(h("p", { class: "sw-dim" }, "Nothing runs. What takes long is listed here, and can be stopped."));
-    list.replaceChildren(...rows);
+    if (!listed.length) list.append(nothing);
   });
   return dialog;
 };
 
-function row(name: string, text: string, state: string, done: number, total: number, stop?: () => void): HTMLElement {
-  const bar = progressBar();
-  bar.put(done, total);
-  bar.element.hidden = !stop;
-  const parts = [
-    h("b", {}, name),
-    h("span", { class: "sw-dim" }, [state, text].filter(Boolean).join(": ")),
-    bar.element,
-  ];
-  const end = stop ? [h("button", { class: "sw-button wp-framed", type: "button", onclick: stop }, "Stop")] : [];
-  return h("div", { class: "wp-job", role: "listitem" }, h("div", {}, ...parts), ...end);
+interface ListedJob {
+  id: string;
+  name: string;
+  text: string;
+  state: string;
+  done: number;
+  total: number;
+  /** undefined: there is nothing left to stop. */
+  stop: (() => void) | undefined;
+}
+
+/** In the order in which they are listed. */
+function jobsOf(page: PageState): ListedJob[] {
+  const own = [...page.pending.value]
+    .filter(([, { state }]) => state === "running")
+    .map(([id, { text, done, total, stop }]): ListedJob => {
+      const name = page.kindOf(find(page.layout.value, id)?.kind ?? "")?.title ?? "Panel";
+      return { id: `panel ${id}`, name, text, state: "running", done, total, stop: () => stop?.abort() };
+    });
+  const jobs = page.connection.jobs.value.map(({ id, name, error, text, state, done, total }): ListedJob => {
+    const goesOn = state === "running" || state === "queued";
+    const stop = goesOn ? (): void => void page.attempt("cancel", { job: id }) : undefined;
+    return { id: `job ${id}`, name, text: error || text, state, done, total, stop };
+  });
+  return [...own, ...jobs];
+}
+
+interface JobRow {
+  element: HTMLElement;
+  put(job: ListedJob): void;
+}
+
+function createRow(): JobRow {
+  let stop: (() => void) | undefined;
+  const [title, said, bar] = [h("b"), h("span", { class: "sw-dim" }), progressBar()];
+  const end = h("button", { class: "sw-button wp-framed", type: "button", onclick: () => stop?.() }, "Stop");
+  const element = h("div", { class: "wp-job", role: "listitem" }, h("div", {}, title, said, bar.element), end);
+  return {
+    element,
+    put({ name, text, state, done, total, stop: act }) {
+      title.textContent = name;
+      said.textContent = [state, text].filter(Boolean).join(": ");
+      bar.put(done, total);
+      stop = act;
+      bar.element.hidden = end.hidden = !act;
+    },
+  };
 }
 
 const SIZES = ["bytes", "kB", "MB", "GB"];
@@ -147,25 +193,25 @@ function sizeText(size: number): string {
 }
 
 /** The files of the workspace: what the session is written to, and layouts to go back to. */
-export const filesDialog = (desk: Desk): Dialog =>
+export const filesDialog = (page: PageState): Dialog =>
   createDialog("Files", (body, close) => {
     const listed = h("div", { class: "wp-files", role: "list" });
     const name = h("input", { class: "wp-input", type: "text", value: "session", "aria-label": "Name" });
     const save = async (what: string, end: string): Promise<void> => {
-      if (what === "layout") await desk.keep();
+      if (what === "layout") await page.keep();
       const stem = name.value.trim() || "session";
-      const answer = await desk.attempt("save", { name: `${stem}${end}`, what });
-      if (answer) desk.say(`${answer.data.name} is in the workspace, ${sizeText(answer.data.size)}.`);
+      const answer = await page.attempt("save", { name: `${stem}${end}`, what });
+      if (answer) page.say(`${answer.data.name} is in the workspace, ${sizeText(answer.data.size)}.`);
       await show();
     };
     const button = (text: string, what: string, end: string): HTMLElement =>
       h("button", { class: "sw-button wp-framed", type: "button", onclick: () => void save(what, end) }, text);
     const fetched = async (file: string): Promise<Uint8Array<ArrayBuffer> | undefined> => {
-      const answer = await desk.attempt("read", { name: file });
+      const answer = await page.attempt("read", { name: file });
       return answer && bytes(answer.buffers[0]!).slice();
     };
     const show = async (): Promise<void> => {
-      const answer = await desk.attempt("files");
+      const answer = await page.attempt("files");
       const files = (answer?.data.files ?? []) as { name: string; size: number; changed: number }[];
       listed.replaceChildren(
         ...files.map((file) => {
@@ -188,8 +234,8 @@ export const filesDialog = (desk: Desk): Dialog =>
               const saved = data && parsed(new TextDecoder().decode(data));
               if (saved) {
                 close();
-                await desk.restore(saved);
-              } else if (data) desk.say(`${file.name} holds no layout.`, true);
+                await page.restore(saved);
+              } else if (data) page.say(`${file.name} holds no layout.`, true);
             });
             row.append(open);
           }
@@ -199,7 +245,7 @@ export const filesDialog = (desk: Desk): Dialog =>
       );
     };
     body.replaceChildren(
-      h("p", { class: "sw-dim" }, `The folder "${desk.connection.workspace}" beside the server.`),
+      h("p", { class: "sw-dim" }, `The folder "${page.connection.workspace}" beside the server.`),
       h(
         "div",
         { class: "wp-save" },

@@ -15,7 +15,7 @@ export interface Layout {
   readonly columns: readonly (readonly PanelSpec[])[];
 }
 
-export const MOST_COLUMNS = 4;
+const MOST_COLUMNS = 4;
 /** Pixels that a column has at least, where the number of columns follows the window. */
 const COLUMN = 560;
 /** Pixels of a column in which a view has ample room: more are no gain, and a new column is. */

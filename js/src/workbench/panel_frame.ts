@@ -1,8 +1,8 @@
 /** A panel: a thin line on top to move and close it by, and below it a view, what is being computed, or its options. */
 import { h, icon } from "../core/elements/dom";
 import { computed, watch } from "../core/reactive";
-import type { Desk, Kind, Pending } from "./desk";
 import { find } from "./layout";
+import type { Kind, PageState, Pending } from "./page_state";
 import { progressBar } from "./progress_bar";
 import { showView } from "./view_host";
 
@@ -18,11 +18,11 @@ export interface Frame {
   end(): void;
 }
 
-export function createFrame(desk: Desk, id: string): Frame {
+export function createFrame(page: PageState, id: string): Frame {
   const life = new AbortController();
   const until = life.signal;
-  const spec = computed(() => find(desk.layout.value, id));
-  const kind = desk.kindOf(spec.peek()?.kind ?? "");
+  const spec = computed(() => find(page.layout.value, id));
+  const kind = page.kindOf(spec.peek()?.kind ?? "");
   const name = h("span", { class: "wp-panel-name" });
   const about = h("span", { class: "wp-panel-about" });
   const button = (label: string, path: string, onclick: () => void): HTMLButtonElement =>
@@ -34,9 +34,9 @@ export function createFrame(desk: Desk, id: string): Frame {
     name,
     about,
   );
-  const wide = button("Over all columns", WIDE, () => desk.widen(id));
-  const options = button("Options", OPTIONS, () => desk.reopen(id));
-  const close = button("Close this panel (Alt and Backspace)", CLOSE, () => desk.close(id));
+  const wide = button("Over all columns", WIDE, () => page.widen(id));
+  const options = button("Options", OPTIONS, () => page.reopen(id));
+  const close = button("Close this panel (Alt and Backspace)", CLOSE, () => page.close(id));
   options.hidden = !kind?.options.length;
   const body = h("div", { class: "wp-panel-body" });
   const element = h(
@@ -47,15 +47,15 @@ export function createFrame(desk: Desk, id: string): Frame {
   );
   watch(until, () => {
     const now = spec.value;
-    const comparing = desk.comparing.value;
+    const comparing = page.comparing.value;
     name.textContent = kind?.title ?? now?.kind ?? "";
     element.dataset.side = comparing ? (now?.side ?? "") : "";
     about.textContent = described(kind, now?.options ?? {});
     element.setAttribute("aria-label", `${name.textContent}${comparing ? `, prompt ${now?.side.toUpperCase()}` : ""}`);
     wide.setAttribute("aria-pressed", String(!!now?.wide));
   });
-  const shown = computed(() => desk.viewOf(id)?.view);
-  const pending = computed(() => desk.pending.value.get(id));
+  const shown = computed(() => page.viewOf(id)?.view);
+  const pending = computed(() => page.pending.value.get(id));
   const place = h("div", { class: "wp-view" });
   const over = h("div", { class: "wp-over" });
   body.append(over, place);
@@ -63,9 +63,9 @@ export function createFrame(desk: Desk, id: string): Frame {
     const view = shown.value;
     if (!view) return;
     endOf.get(element)?.();
-    endOf.set(element, showView(desk.connection, desk.viewOf(id)!.bundle, view, place));
+    endOf.set(element, showView(page.connection, page.viewOf(id)!.bundle, view, place));
   });
-  showPending(desk, id, kind, pending, over, until);
+  showPending(page, id, kind, pending, over, until);
   watch(until, () => {
     place.hidden = !shown.value || pending.value?.state === "running";
     // the view has a title of its own
@@ -92,7 +92,7 @@ function described(kind: Kind | undefined, options: Readonly<Record<string, unkn
 }
 
 function showPending(
-  desk: Desk,
+  page: PageState,
   id: string,
   kind: Kind | undefined,
   pending: { readonly value: Pending | undefined },
@@ -102,7 +102,7 @@ function showPending(
   const bar = progressBar();
   const text = h("span", { class: "wp-running-text", role: "status" });
   const stop = h("button", { class: "sw-button wp-framed", type: "button" }, "Stop");
-  stop.addEventListener("click", () => desk.pending.peek().get(id)?.stop?.abort());
+  stop.addEventListener("click", () => page.pending.peek().get(id)?.stop?.abort());
   const running = h("div", { class: "wp-running" }, text, bar.element, stop);
   let state = "";
   watch(until, () => {
@@ -116,16 +116,16 @@ function showPending(
     if (now?.state === state) return;
     state = now?.state ?? "";
     if (state === "running") over.replaceChildren(running);
-    else if (state === "asking") over.replaceChildren(form(desk, id, kind!));
-    else if (state === "failed") over.replaceChildren(failed(desk, id, kind, now!.text));
+    else if (state === "asking") over.replaceChildren(form(page, id, kind!));
+    else if (state === "failed") over.replaceChildren(failed(page, id, kind, now!.text));
     else over.replaceChildren();
   });
 }
 
-function failed(desk: Desk, id: string, kind: Kind | undefined, text: string): HTMLElement {
+function failed(page: PageState, id: string, kind: Kind | undefined, text: string): HTMLElement {
   const again = (): void => {
-    if (kind?.options.length) desk.reopen(id);
-    else void desk.run(id, { ...find(desk.layout.peek(), id)?.options });
+    if (kind?.options.length) page.reopen(id);
+    else void page.run(id, { ...find(page.layout.peek(), id)?.options });
   };
   return h(
     "div",
@@ -140,8 +140,8 @@ function failed(desk: Desk, id: string, kind: Kind | undefined, text: string): H
 }
 
 /** The options of a panel that needs some. */
-function form(desk: Desk, id: string, kind: Kind): HTMLElement {
-  const given = find(desk.layout.peek(), id)?.options ?? {};
+function form(page: PageState, id: string, kind: Kind): HTMLElement {
+  const given = find(page.layout.peek(), id)?.options ?? {};
   const fields = kind.options.map(({ name, label, value, choices }) => {
     const now = given[name] ?? value;
     const field = choices.length
@@ -158,13 +158,13 @@ function form(desk: Desk, id: string, kind: Kind): HTMLElement {
   });
   const corrupted = fields.find(({ name }) => name === "corrupted");
   if (corrupted && !corrupted.field.value)
-    void desk.attempt("suggest", { side: find(desk.layout.peek(), id)?.side ?? "a" }).then((answer) => {
+    void page.attempt("suggest", { side: find(page.layout.peek(), id)?.side ?? "a" }).then((answer) => {
       if (answer && !corrupted.field.value) corrupted.field.value = answer.data.corrupted;
     });
   const run = h("button", { class: "sw-button wp-primary", type: "submit" }, "Run");
   const leave = h(
     "button",
-    { class: "sw-button wp-framed", type: "button", onclick: () => desk.leaveOptions(id) },
+    { class: "sw-button wp-framed", type: "button", onclick: () => page.leaveOptions(id) },
     "Cancel",
   );
   const element = h(
@@ -177,10 +177,10 @@ function form(desk: Desk, id: string, kind: Kind): HTMLElement {
   element.addEventListener("submit", (event) => {
     event.preventDefault();
     const options = fields.map(({ name, field, isNumber }) => [name, isNumber ? Number(field.value) : field.value]);
-    void desk.run(id, Object.fromEntries(options));
+    void page.run(id, Object.fromEntries(options));
   });
   element.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") desk.leaveOptions(id);
+    if (event.key === "Escape") page.leaveOptions(id);
     else if (event.key === "Enter" && event.target instanceof HTMLTextAreaElement && !event.shiftKey) {
       event.preventDefault();
       element.requestSubmit();

@@ -4,7 +4,7 @@ import { computed, signal, trait, untracked, watch } from "../core/reactive";
 import { Requests } from "../core/requests";
 import { selectionOf } from "../core/selection";
 import { plainAt, tokenSpanAt } from "../core/tokens";
-import type { Desk } from "./desk";
+import type { PageState } from "./page_state";
 import type { SocketModel } from "./socket/socket_model";
 
 const BACK = "M10 3 5 8l5 5";
@@ -18,24 +18,24 @@ export interface PromptBar {
 }
 
 /** The prompt of one side, whichever model and bar it has. */
-export function createPromptBar(desk: Desk, side: string): PromptBar {
+export function createPromptBar(page: PageState, side: string): PromptBar {
   const element = h("div", { class: "wp-prompt", role: "group" });
-  const bar = computed(() => desk.sides.value[side]?.bar);
+  const bar = computed(() => page.sides.value[side]?.bar);
   let focus = (): void => {};
   let life = new AbortController();
-  watch(desk.until, () => {
+  watch(page.until, () => {
     const id = bar.value;
     life.abort();
     element.replaceChildren();
     element.hidden = !id;
     life = new AbortController();
-    const model = desk.connection.models.get(id ?? "");
-    if (model) focus = untracked(() => fill(desk, side, element, model, life.signal));
+    const model = page.connection.models.get(id ?? "");
+    if (model) focus = untracked(() => fill(page, side, element, model, life.signal));
   });
   return { element, focus: () => focus() };
 }
 
-function fill(desk: Desk, side: string, element: HTMLElement, model: SocketModel, until: AbortSignal): () => void {
+function fill(page: PageState, side: string, element: HTMLElement, model: SocketModel, until: AbortSignal): () => void {
   const requests = new Requests(model, until);
   const history = trait<any, string>(model, "prompt_history", until);
   const at = trait<any, string>(model, "prompt_at", until);
@@ -81,9 +81,9 @@ function fill(desk: Desk, side: string, element: HTMLElement, model: SocketModel
     status.textContent = text;
     status.hidden = !text;
     status.classList.toggle("wp-error", !!problem.value || (!running.value && !!note.value));
-    letter.hidden = !desk.comparing.value;
-    element.setAttribute("aria-label", desk.comparing.value ? `Prompt ${side.toUpperCase()}` : "Prompt");
-    element.dataset.side = desk.comparing.value ? side : "";
+    letter.hidden = !page.comparing.value;
+    element.setAttribute("aria-label", page.comparing.value ? `Prompt ${side.toUpperCase()}` : "Prompt");
+    element.dataset.side = page.comparing.value ? side : "";
   });
   element.append(
     h(
@@ -94,7 +94,7 @@ function fill(desk: Desk, side: string, element: HTMLElement, model: SocketModel
       button("The prompt after", FORWARD, 1),
       field,
     ),
-    chips(desk, side, model, until),
+    chips(page, side, model, until),
     status,
   );
   return () => {
@@ -146,7 +146,7 @@ function promptField(
 }
 
 /** The tokens: a click selects one in all views, with shift those in between too, with Ctrl one more. */
-function chips(desk: Desk, side: string, model: SocketModel, until: AbortSignal): HTMLElement {
+function chips(page: PageState, side: string, model: SocketModel, until: AbortSignal): HTMLElement {
   const selection = selectionOf(model, until);
   const element = h("div", {
     class: "wp-chips",
@@ -154,7 +154,7 @@ function chips(desk: Desk, side: string, model: SocketModel, until: AbortSignal)
     "aria-multiselectable": "true",
     "aria-label": "Tokens",
   });
-  const tokens = computed(() => desk.sides.value[side]?.tokens ?? []);
+  const tokens = computed(() => page.sides.value[side]?.tokens ?? []);
   let anchor = 0;
   const select = (at: number, event: MouseEvent | KeyboardEvent): void => {
     const held = selection.tokens;
@@ -209,12 +209,12 @@ function chips(desk: Desk, side: string, model: SocketModel, until: AbortSignal)
 }
 
 /** Heads and latents that are selected, each with a cross. */
-export function selectedChips(desk: Desk): HTMLElement {
+export function selectedChips(page: PageState): HTMLElement {
   const element = h("div", { class: "wp-selected", role: "group", "aria-label": "Selected" });
-  const bar = computed(() => desk.sides.value.a?.bar);
+  const bar = computed(() => page.sides.value.a?.bar);
   let life = new AbortController();
-  watch(desk.until, () => {
-    const model = desk.connection.models.get(bar.value ?? "");
+  watch(page.until, () => {
+    const model = page.connection.models.get(bar.value ?? "");
     life.abort();
     life = new AbortController();
     if (!model) return;

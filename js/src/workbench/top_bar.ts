@@ -4,10 +4,10 @@ import { copyText } from "../core/elements/clipboard";
 import { h, icon } from "../core/elements/dom";
 import { download } from "../core/export/files";
 import { computed, watch } from "../core/reactive";
-import type { Desk } from "./desk";
 import { type Dialog, filesDialog, jobsDialog, settingsDialog, shortcutsDialog } from "./dialogs";
 import { encoded } from "./layout";
 import { type Choice, createMenu, type Menu } from "./menu";
+import type { PageState } from "./page_state";
 import { createPromptBar, selectedChips } from "./prompt_bar";
 
 const PLUS = "M8 3v10M3 8h10";
@@ -24,29 +24,29 @@ export interface TopBar {
   compare(): void;
 }
 
-export function createTopBar(desk: Desk, onAdded: (id: string) => void): TopBar {
+export function createTopBar(page: PageState, onAdded: (id: string) => void): TopBar {
   const dialogs = {
-    jobs: jobsDialog(desk),
-    files: filesDialog(desk),
+    jobs: jobsDialog(page),
+    files: filesDialog(page),
     settings: settingsDialog(),
     keys: shortcutsDialog(),
   };
   const addMenu = createMenu("Add a panel", { text: "Panel", path: PLUS, className: "wp-framed" }, () =>
-    (desk.comparing.peek() ? ["a", "b"] : ["a"]).flatMap((side) => [
-      ...(desk.comparing.peek() ? [`Of prompt ${side.toUpperCase()}`] : []),
-      ...desk.kinds.map(
-        ({ kind, title, about }): Choice => ({ text: title, about, act: () => onAdded(desk.add(kind, side)) }),
+    (page.comparing.peek() ? ["a", "b"] : ["a"]).flatMap((side) => [
+      ...(page.comparing.peek() ? [`Of prompt ${side.toUpperCase()}`] : []),
+      ...page.kinds.map(
+        ({ kind, title, about }): Choice => ({ text: title, about, act: () => onAdded(page.add(kind, side)) }),
       ),
     ]),
   );
-  const [a, b] = [createPromptBar(desk, "a"), createPromptBar(desk, "b")];
+  const [a, b] = [createPromptBar(page, "a"), createPromptBar(page, "b")];
   const compare = async (): Promise<void> => {
-    if (desk.comparing.peek()) {
-      await desk.single();
+    if (page.comparing.peek()) {
+      await page.single();
       return;
     }
-    const suggested = (await desk.attempt("suggest"))?.data.corrupted;
-    await desk.compare(suggested || desk.sides.peek().a!.prompt);
+    const suggested = (await page.attempt("suggest"))?.data.corrupted;
+    await page.compare(suggested || page.sides.peek().a!.prompt);
     b.focus();
   };
   const sides = h(
@@ -55,9 +55,9 @@ export function createTopBar(desk: Desk, onAdded: (id: string) => void): TopBar 
     icon(SIDES),
     h("span", {}, "Compare"),
   );
-  watch(desk.until, () => {
-    sides.setAttribute("aria-pressed", String(desk.comparing.value));
-    sides.title = desk.comparing.value
+  watch(page.until, () => {
+    sides.setAttribute("aria-pressed", String(page.comparing.value));
+    sides.title = page.comparing.value
       ? "Close prompt B and its panels"
       : "Put another prompt, or model, beside this one";
   });
@@ -68,32 +68,32 @@ export function createTopBar(desk: Desk, onAdded: (id: string) => void): TopBar 
       "div",
       { class: "wp-line" },
       h("h1", { class: "wp-name" }, "microscope"),
-      modelMenus(desk),
+      modelMenus(page),
       h("span", { class: "wp-spring" }),
-      jobsButton(desk, dialogs.jobs),
+      jobsButton(page, dialogs.jobs),
       addMenu.element,
       sides,
-      ...historyButtons(desk),
-      moreMenu(desk, dialogs),
+      ...historyButtons(page),
+      moreMenu(page, dialogs),
     ),
     a.element,
     b.element,
-    selectedChips(desk),
-    note(desk),
+    selectedChips(page),
+    note(page),
     ...Object.values(dialogs).map((dialog) => dialog.element),
   );
   return { element, addMenu, dialogs, focusPrompt: a.focus, compare: () => void compare() };
 }
 
 /** The model of each side; another one that is loaded, or can be. */
-function modelMenus(desk: Desk): HTMLElement {
+function modelMenus(page: PageState): HTMLElement {
   const element = h("span", { class: "wp-models" });
   const shown = computed(() =>
-    Object.entries(desk.sides.value)
+    Object.entries(page.sides.value)
       .map(([side, { model }]) => `${side} ${model}`)
       .join("\n"),
   );
-  watch(desk.until, () => {
+  watch(page.until, () => {
     const rows = shown.value.split("\n").map((row) => [row.slice(0, 1), row.slice(2)] as const);
     element.replaceChildren(
       ...rows.map(([side, model]) => {
@@ -101,7 +101,7 @@ function modelMenus(desk: Desk): HTMLElement {
         return createMenu(
           label,
           { text: rows.length > 1 ? `${side.toUpperCase()} ${model}` : model, className: "wp-model" },
-          () => models(desk, side, model),
+          () => models(page, side, model),
         ).element;
       }),
     );
@@ -118,13 +118,13 @@ interface Models {
   note: string;
 }
 
-async function models(desk: Desk, side: string, now: string): Promise<(Choice | string)[]> {
-  const found = (await desk.attempt("models"))?.data as Models | undefined;
+async function models(page: PageState, side: string, now: string): Promise<(Choice | string)[]> {
+  const found = (await page.attempt("models"))?.data as Models | undefined;
   if (!found) return ["The server did not say which models there are."];
-  const show = (model: string): void => void desk.model(side, model);
+  const show = (model: string): void => void page.model(side, model);
   const load = async (name: string): Promise<void> => {
-    const onProgress = (_: number, __: number, text: string): void => desk.say(`${text} …`);
-    const answer = await desk.attempt("load", { name }, { onProgress });
+    const onProgress = (_: number, __: number, text: string): void => page.say(`${text} …`);
+    const answer = await page.attempt("load", { name }, { onProgress });
     if (answer) show(answer.data.model);
   };
   const loaded = found.loaded.map(
@@ -136,40 +136,44 @@ async function models(desk: Desk, side: string, now: string): Promise<(Choice | 
   );
   const those = (title: string, names: string[]): (Choice | string)[] =>
     names.length ? [title, ...names.map((name): Choice => ({ text: name, act: () => void load(name) }))] : [];
-  if (found.note) desk.say(found.note, true);
+  if (found.note) page.say(found.note, true);
   return ["Loaded", ...loaded, ...those("In the workspace", found.known), ...those("On the server", found.there)];
 }
 
-function jobsButton(desk: Desk, dialog: Dialog): HTMLElement {
-  const button = h("button", { class: "sw-button", type: "button", title: "Jobs (j)", onclick: dialog.toggle });
-  watch(desk.until, () => {
-    const own = [...desk.pending.value.values()].filter(({ state }) => state === "running").length;
-    const n = own + desk.connection.jobs.value.filter(({ state }) => state === "running" || state === "queued").length;
+function jobsButton(page: PageState, dialog: Dialog): HTMLElement {
+  // the wheel stays the element that it is: put in anew it would turn from its beginning at each word of progress
+  const [wheel, text] = [h("i", { class: "wp-spin" }), h("span")];
+  const props = { class: "sw-button", type: "button", title: "Jobs (j)", onclick: dialog.toggle };
+  const button = h("button", props, wheel, text);
+  watch(page.until, () => {
+    const own = [...page.pending.value.values()].filter(({ state }) => state === "running").length;
+    const n = own + page.connection.jobs.value.filter(({ state }) => state === "running" || state === "queued").length;
     button.classList.toggle("wp-idle", !n);
-    button.replaceChildren(...(n ? [h("i", { class: "wp-spin" })] : []), n ? `${n} running` : "Jobs");
+    wheel.hidden = !n;
+    text.textContent = n ? `${n} running` : "Jobs";
   });
   return button;
 }
 
-function historyButtons(desk: Desk): HTMLElement[] {
+function historyButtons(page: PageState): HTMLElement[] {
   const button = (label: string, path: string, can: { readonly value: boolean }, act: () => void): HTMLElement => {
     const one = h(
       "button",
       { class: "sw-button", type: "button", "aria-label": label, title: label, onclick: act },
       icon(path),
     );
-    watch(desk.until, () => void (one.disabled = !can.value));
+    watch(page.until, () => void (one.disabled = !can.value));
     return one;
   };
   return [
-    button("Undo (Ctrl + Z)", UNDO, desk.canUndo, () => desk.undo()),
-    button("Do it again (Ctrl + Shift + Z)", REDO, desk.canRedo, () => desk.redo()),
+    button("Undo (Ctrl + Z)", UNDO, page.canUndo, () => page.undo()),
+    button("Do it again (Ctrl + Shift + Z)", REDO, page.canRedo, () => page.redo()),
   ];
 }
 
-function moreMenu(desk: Desk, dialogs: TopBar["dialogs"]): HTMLElement {
+function moreMenu(page: PageState, dialogs: TopBar["dialogs"]): HTMLElement {
   const fetched = async (name: string, file: string, type: string): Promise<void> => {
-    const answer = await desk.attempt(name);
+    const answer = await page.attempt(name);
     if (answer) download(file, new Blob([bytes(answer.buffers[0]!).slice()], { type }));
   };
   return createMenu("More", { path: MORE }, () => [
@@ -183,7 +187,7 @@ function moreMenu(desk: Desk, dialogs: TopBar["dialogs"]): HTMLElement {
       about: "works from disk, without a server",
       act: () => void fetched("html", "session.html", "text/html"),
     },
-    { text: "Copy a link", about: "to this layout, prompts and selection", act: () => void copyLink(desk) },
+    { text: "Copy a link", about: "to this layout, prompts and selection", act: () => void copyLink(page) },
     { text: "Files", key: "f", act: dialogs.files.toggle },
     { text: "Jobs", key: "j", act: dialogs.jobs.toggle },
     { text: "Settings", key: ",", act: dialogs.settings.toggle },
@@ -191,29 +195,29 @@ function moreMenu(desk: Desk, dialogs: TopBar["dialogs"]): HTMLElement {
   ]).element;
 }
 
-async function copyLink(desk: Desk): Promise<void> {
+async function copyLink(page: PageState): Promise<void> {
   const address = new URL(location.href);
-  address.hash = `layout=${encoded(desk.saved())}`;
+  address.hash = `layout=${encoded(page.saved())}`;
   await copyText(address.href);
-  desk.say("The link is copied. It has no token: it opens in a browser that has this server open.");
+  page.say("The link is copied. It has no token: it opens in a browser that has this server open.");
 }
 
-function note(desk: Desk): HTMLElement {
+function note(page: PageState): HTMLElement {
   const text = h("span", { role: "status", "aria-live": "polite" });
   const close = h(
     "button",
-    { class: "sw-button", type: "button", "aria-label": "Close this note", onclick: () => desk.say("") },
+    { class: "sw-button", type: "button", "aria-label": "Close this note", onclick: () => page.say("") },
     "×",
   );
   const element = h("div", { class: "wp-note" }, text, close);
   let timer: ReturnType<typeof setTimeout> | undefined;
-  watch(desk.until, () => {
-    const said = desk.said.value;
+  watch(page.until, () => {
+    const said = page.said.value;
     text.textContent = said.text;
     element.hidden = !said.text;
     element.classList.toggle("wp-error", said.isError);
     clearTimeout(timer);
-    if (said.text && !said.isError) timer = setTimeout(() => desk.say(""), 6000);
+    if (said.text && !said.isError) timer = setTimeout(() => page.say(""), 6000);
   });
   return element;
 }

@@ -15,6 +15,7 @@ from scope_widgets._progress import tqdm
 from scope_widgets.circuits.evaluation.replacement_values import (
     ABLATIONS,
     donors_of,
+    draw_weights,
     replacement_values,
     same_group,
 )
@@ -56,7 +57,7 @@ class CircuitRun:
         Of the analysis that this is a part of: updated a layer after the other, `preparation` in all.
     draws : int, default 1
         Of "resample": what is measured is the mean over so many prompts that give a pair their activations, of which
-        none gives twice before all did. There are no more than pairs of a group, less one.
+        none gives twice. There are no more than pairs of a group, less one.
 
     Attributes
     ----------
@@ -93,6 +94,7 @@ class CircuitRun:
         self._groups = same_group(task)
         #: who gives activations to each pair, [draw, pair]
         self._donors = donors_of(self._groups, draws if ablation == "resample" else 1, seed)
+        self._weights = draw_weights(self._groups, len(self._donors))
         self.graph: Graph = graph_of(scope)
         check_memory(scope, self.graph, task, 2 if ablation == "counterfactual" else 5)
         order = sorted(range(len(task)), key=lambda pair: len(task.clean[pair]))  # little padding
@@ -137,7 +139,7 @@ class CircuitRun:
         """What an edge that is out carries, as a sentence."""
         sizes = [len(pairs) for pairs in self._groups]
         number = f" (of {min(sizes)} to {max(sizes)} prompts)" if self.ablation in ("mean", "resample") else ""
-        number += f", the mean over {len(self._donors)} others" if len(self._donors) > 1 else ""
+        number += f", the mean over up to {len(self._donors)} others" if len(self._donors) > 1 else ""
         return f"{self.ablation}: an edge that is out carries {ABLATIONS[self.ablation]}{number}"
 
     @property
@@ -190,13 +192,13 @@ class CircuitRun:
         masks = torch.as_tensor(np.atleast_2d(included))
         found = np.zeros((len(metrics), len(masks), len(self.task)))
         for part, edges in zip(self._parts, self._ablations, strict=True):
-            for draw in range(len(self._donors)):
+            for draw in np.flatnonzero(self._weights[:, part].any(1)).tolist():
                 one = edges.replacing(self._replacement(part, draw)) if draw else edges
                 logits = one.logits(masks.to(edges.replaced.device)).flatten(0, 1)
                 rows = torch.tensor(part, device=logits.device).repeat(len(masks))
                 for metric, values in zip(metrics, found, strict=True):
                     value = metric.of(logits, rows).double().cpu().reshape(len(masks), -1).numpy()
-                    values[:, part] += value / len(self._donors)
+                    values[:, part] += value * self._weights[draw, part]
         for metric, values in zip(metrics, found, strict=True):
             if np.isnan(values).any():
                 wrong = int(np.isnan(values).any(1).sum())
@@ -207,6 +209,11 @@ class CircuitRun:
     def divergence(self) -> Metric:
         """Kullback-Leibler divergence of a run's last logits from the whole model's, in nats."""
         return metric_of("kl", self.scope.tokenizer, None, None, len(self.task), self._logits)
+
+    @cached_property
+    def divergence_floor(self) -> float:
+        """The difference that rounding alone may make to a divergence of 0."""
+        return self.divergence.floor(self.scope, self._logits)
 
     def faithfulness(self, metric: Array) -> Array:
         """Return `(m - m(empty)) / (m(full) - m(empty))` of mean metrics `[..., pair]`; NaN where that is rounding."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.task import Task
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 #: ablation -> what an edge that is out carries, as a sentence says it
 ABLATIONS: dict[CircuitAblation, str] = {
@@ -32,8 +32,8 @@ def same_group(task: Task) -> list[list[int]]:
 def donors_of(groups: list[list[int]], draws: int, seed: int) -> Array:
     """Return whose corrupted prompts each pair is given under "resample", `[draw, pair]` of int.
 
-    Each other pair of its group comes before one comes again, so that `draws` at least as large as the groups take the
-    mean over all there are; of those there are no more draws than that. A pair that is alone gives to itself.
+    Each other pair of its group comes before one comes again, and there are no more draws than the largest group has
+    others; `draw_weights` leaves out what comes again in the smaller ones. A pair that is alone gives to itself.
     """
     rng = np.random.default_rng(seed)
     others = [[other for other in group if other != at] or [at] for at, group in enumerate(groups)]
@@ -44,6 +44,15 @@ def donors_of(groups: list[list[int]], draws: int, seed: int) -> Array:
         for one, some in zip(first, others, strict=True)
     ]
     return np.array([np.resize(row, draws) for row in rows], dtype=int).T
+
+
+def draw_weights(groups: list[list[int]], draws: int) -> Array:
+    """Return how much each draw of `donors_of` counts for a pair, `[draw, pair]`, 1 together.
+
+    Equal for each other pair that gives; 0 once all of a group gave, lest the first of them count twice.
+    """
+    sizes = np.array([min(draws, max(1, len(group) - 1)) for group in groups])
+    return np.where(np.arange(draws)[:, None] < sizes, 1 / sizes, 0.0)
 
 
 def replacement_values(

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import numpy as np
-
 from scope_widgets.evals.items import Fact, Question
 from scope_widgets.evals.measures.options import Options
-from scope_widgets.evals.measures.outcome import Outcome, Output, named, task
+from scope_widgets.evals.measures.outcome import Outcome, Output, most_likely, named, task
 from scope_widgets.evals.scoring.score_texts import TextScorer
 from scope_widgets.evals.suite import Suite
 
@@ -29,21 +27,21 @@ def measure(suite: Suite, scorer: TextScorer, options: Options) -> Outcome:
     requests = _requests([question for _, _, question in _questions(suite, "all")])
     known = dict(zip(requests, scorer.log_probabilities(requests), strict=True))
 
-    def margins(questions: Sequence[Question]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        return np.array(
-            [
-                known[one.prompt, one.target] - max(known[one.prompt, wrong] for wrong in one.distractors)
-                for one in questions
-            ]
-        )
+    def right(questions: Sequence[Question]) -> list[float]:
+        return [
+            most_likely(known[one.prompt, one.target], [known[one.prompt, wrong] for wrong in one.distractors])
+            for one in questions
+        ]
 
-    own = margins(facts)
-    found = Outcome([task(suite, "efficacy", named(facts), own > 0), task(suite, "margin", named(facts), own)])
+    margins = [
+        known[one.prompt, one.target] - max(known[one.prompt, wrong] for wrong in one.distractors) for one in facts
+    ]
+    found = Outcome([task(suite, "efficacy", named(facts), right(facts)), task(suite, "margin", named(facts), margins)])
     for part in ("wordings", "neighbours"):
         asked = _questions(suite, part)
         if asked:
             items = [(name, cluster) for name, cluster, _ in asked]
-            found.tasks.append(task(suite, part, items, margins([question for *_, question in asked]) > 0))
+            found.tasks.append(task(suite, part, items, right([question for *_, question in asked])))
     written = scorer.continuations([one.prompt for one in facts], max_new_tokens=_WRITTEN, seeds=None)
     found.outputs = [Output(suite.name, one.id, 0, text) for one, text in zip(facts, written, strict=True)]
     said = [says(text, one.target) for one, text in zip(facts, written, strict=True)]

@@ -12,6 +12,9 @@ from scope_widgets.evals.items import Item
 from scope_widgets.evals.metrics import METRICS, TaskScores
 from scope_widgets.evals.suite import Suite
 
+#: share of a log-probability that rounding may move it by
+_ROUNDING = 1e-5
+
 
 @dataclass(frozen=True)
 class Output:
@@ -79,3 +82,20 @@ def task(
 def named(items: Sequence[Item]) -> list[tuple[str, str]]:
     """Return id and cluster of items; one without a cluster is its own."""
     return [(item.id, item.cluster or item.id) for item in items]
+
+
+def most_likely(right: float, others: Sequence[float]) -> float:
+    """Return whether one log-probability is above all others: 1 or 0, of a tie its share, a half of two.
+
+    What is no further apart than rounding is a tie. As a "no" it would lower a share that has .5 as its aim.
+
+    Examples
+    --------
+    >>> most_likely(-1.0, [-2.0]), most_likely(-2.0, [-1.0]), most_likely(-2.0, [-2.0])
+    (1.0, 0.0, 0.5)
+    """
+    floor = _ROUNDING * max(map(abs, (right, *others)))
+    above = [other - right for other in others]
+    if max(above) > floor:
+        return 0.0
+    return 1 / (1 + sum(one >= -floor for one in above))

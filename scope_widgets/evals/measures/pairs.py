@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from scope_widgets.evals.items import Pair
 from scope_widgets.evals.measures.options import Options
-from scope_widgets.evals.measures.outcome import Outcome, named, task
+from scope_widgets.evals.measures.outcome import Outcome, most_likely, named, task
 from scope_widgets.evals.scoring.score_texts import TextScorer
 from scope_widgets.evals.suite import Suite
 
@@ -24,9 +22,14 @@ def measure(suite: Suite, scorer: TextScorer, options: Options) -> Outcome:
     requests = _requests(suite)
     known = dict(zip(requests, scorer.log_probabilities(requests), strict=True))
     pairs = [one for one in suite.items if isinstance(one, Pair)]
-    difference = np.array([known[one.prompt, one.more] - known[one.prompt, one.less] for one in pairs])
+    both = [(known[one.prompt, one.more], known[one.prompt, one.less]) for one in pairs]
     share, margin = _METRICS[suite.kind]
-    return Outcome([task(suite, share, named(pairs), difference > 0), task(suite, margin, named(pairs), difference)])
+    return Outcome(
+        [
+            task(suite, share, named(pairs), [most_likely(more, [less]) for more, less in both]),
+            task(suite, margin, named(pairs), [more - less for more, less in both]),
+        ]
+    )
 
 
 def _requests(suite: Suite) -> list[tuple[str, str]]:

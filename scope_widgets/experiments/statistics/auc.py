@@ -24,9 +24,10 @@ def auc(scores: Array, truth: Array) -> Array:
     """
     from scipy.stats import rankdata
 
-    scores, truth = np.broadcast_arrays(np.asarray(scores, dtype=np.float64), truth)
+    scores, truth = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=bool)
     largest = np.abs(scores).max(-1, keepdims=True)
     ranks = rankdata(np.round(scores / np.where(largest > 0, largest, 1), 9), axis=-1)
+    ranks, truth = np.broadcast_arrays(ranks, truth)  # not before: many labels of the same scores rank once
     positive = truth.sum(-1)
     negative = truth.shape[-1] - positive
     pairs = positive * negative

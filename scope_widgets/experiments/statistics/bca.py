@@ -79,7 +79,9 @@ def bca_interval(
         return float(mean), float(mean)
     drawn = _draw(sums, sizes, draws, seed)
     normal = NormalDist()
-    below = ((drawn < mean).mean() + (drawn <= mean).mean()) / 2
+    # a draw that is the mean is half below it; sums in another order differ from it by rounding
+    tie = 1e-12 * max(abs(mean), float(np.abs(drawn).max()))
+    below = ((drawn < mean - tie).mean() + (drawn <= mean + tie).mean()) / 2
     bias = normal.inv_cdf(min(max(float(below), 0.5 / draws), 1 - 0.5 / draws))
     away = left_out.mean() - left_out
     acceleration = float((away**3).sum() / (6 * (away**2).sum() ** 1.5))

@@ -1,12 +1,20 @@
-"""The interval of a mean by drawing its values again."""
+"""Means of values that are drawn again: the weights of each draw, and the interval of a mean."""
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 
 from scope_widgets._types import Array
 
-_DRAWS = 2000
+DRAWS: Final = 2000
+
+
+def bootstrap_weights(n: int, seed: int, draws: int = DRAWS) -> Array:
+    """Return the weights of `n` values in so many bootstrap samples, `[draw, value]`; of each they are 1 together."""
+    weights: Array = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws) / n
+    return weights
 
 
 def bootstrap_interval(values: Array, seed: int) -> tuple[float, float]:
@@ -17,6 +25,5 @@ def bootstrap_interval(values: Array, seed: int) -> tuple[float, float]:
     n = len(values)
     if n < 2:
         return float("nan"), float("nan")
-    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=_DRAWS) / n
-    low, high = np.percentile(weights @ values, [2.5, 97.5])
+    low, high = np.percentile(bootstrap_weights(n, seed) @ values, [2.5, 97.5])
     return float(low), float(high)

@@ -97,15 +97,30 @@ def clustered_error(values: Array, *, weights: Array | None = None, clusters: An
     return float(np.sqrt(n / (n - 1) * (residuals**2).sum()) / sizes.sum()), n - 1
 
 
-def yes_no_error(before: Array, after: Array) -> float:
-    """Return a standard error of a difference of shares which is not 0 where no answer changed.
+def rare_error(differences: Array, scale: float, *, weights: Array | None = None, clusters: Any = None) -> float:
+    """Return a standard error of a weighted mean difference which is not 0 where nothing differed yet.
 
-    Half an item is added to each of the four cells (Agresti and Min 2005).
+    What never or hardly ever happens leaves no spread, so two halves of an item are added, one that differs by `scale`
+    and one by `-scale`: `sqrt(sum d^2 + scale^2 - (sum d)^2 / N) / N`, N two more than the clusters and d their means.
+    Of yes/no answers (`scale` 1) that is the error of Agresti and Min 2005. Clusters of other sizes count as fewer of
+    one size, `(sum s)^2 / sum s^2` (Kish 1965).
+
+    Examples
+    --------
+    >>> round(rare_error(np.zeros(98), 1.0), 6), round(rare_error(np.zeros(98), 1.0, clusters=np.arange(98) // 2), 6)
+    (0.01, 0.019608)
     """
-    n = len(before) + 2
-    gained = float((~np.asarray(before, bool) & np.asarray(after, bool)).sum()) + 0.5
-    lost = float((np.asarray(before, bool) & ~np.asarray(after, bool)).sum()) + 0.5
-    return math.sqrt(gained + lost - (gained - lost) ** 2 / n) / n
+    sums, sizes = cluster_sums(differences, weights, clusters)
+    n = effective_size(sizes)
+    means = sums / sizes
+    total = float((means * sizes).sum() / sizes.sum() * n)
+    squares = float((means**2 * sizes).sum() / sizes.sum() * n)
+    return math.sqrt(squares + scale**2 - total**2 / (n + 2)) / (n + 2)
+
+
+def effective_size(sizes: Array) -> float:
+    """Return how many clusters of one size tell as much as clusters of these sizes do (Kish 1965)."""
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def equivalence(difference: float, error: float, freedom: int, bound: float) -> float:

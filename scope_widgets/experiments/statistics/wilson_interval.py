@@ -5,7 +5,7 @@ from __future__ import annotations
 from scope_widgets.experiments.statistics.half_width import HALF_WIDTH
 
 
-def wilson(share: float, n: int) -> tuple[float, float]:
+def wilson(share: float, n: float) -> tuple[float, float]:
     """Return the 95 % interval of a share of `n` answers (Wilson 1927)."""
     square = HALF_WIDTH**2 / n
     middle = (share + square / 2) / (1 + square)

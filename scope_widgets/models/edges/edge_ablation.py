@@ -165,6 +165,8 @@ class _Forward:
         some = mixture.used[: mixture.n_shared]
         self._shared = self._clean[some] - self._replaced[some]
         self._own = clean.of.new_zeros(self._n, len(mixture.used) - mixture.n_shared, *self._clean.shape[1:])
+        #: how many of them have written: the others are zeros, which no receiver yet reads
+        self._n_written = 0
         self._record(0, self._clean[:1, None])
         written = self._clean if mixture.of_written else self._replaced
         self._stream = (written[:before].sum(0) + self._bias[: mixture.start].sum(0))[None]
@@ -229,11 +231,11 @@ class _Forward:
             made = type(projection.module).forward(projection.module, shared)
             made = made.expand(self._n, *made.shape[1:]).clone()
             for site, columns in projection.columns.items():
-                ours = (rows >= starts[site]) & (rows < starts[site] + len(columns))
-                if not bool(ours.any()):
+                first, stop = torch.searchsorted(rows, rows.new_tensor([0, len(columns)]) + starts[site]).tolist()
+                if first == stop:
                     continue
-                some = columns.to(rows.device)[rows[ours] - starts[site]]
-                new = torch.einsum("crbpd,drk->cbprk", own[:, ours], projection.matrix[:, some])
+                some = columns.to(rows.device)[rows[first:stop] - starts[site]]
+                new = torch.einsum("crbpd,drk->cbprk", own[:, first:stop], projection.matrix[:, some])
                 made[..., some] = new if projection.bias is None else new + projection.bias[some]
             wrapped.envoy(projection.module).skip(made.flatten(0, 1))
 
@@ -243,8 +245,8 @@ class _Forward:
 
     def _added(self, parts: Tensor) -> Tensor:
         """Return what `parts` `[circuit, receiver, sender]` add to the shared stream, `[circuit, receiver, ...]`."""
-        n = self._mixture.n_shared
-        added = torch.einsum("cru,cubpd->crbpd", parts[..., n:], self._own)
+        n, written = self._mixture.n_shared, self._n_written
+        added = torch.einsum("cru,cubpd->crbpd", parts[..., n : n + written], self._own[:, :written])
         return added + torch.einsum("cru,ubpd->crbpd", parts[..., :n], self._shared) if n else added
 
     def _rows(self, value: Tensor) -> Tensor:
@@ -259,6 +261,7 @@ class _Forward:
             at = self._mixture.index.get(sender, -1) - self._mixture.n_shared
             if at >= 0:
                 self._own[:, at] = value - self._replaced[sender]
+                self._n_written = at + 1
 
     def _add(self, start: int, n: int, written: Tensor, bias: Tensor | None = None) -> None:
         """Add to the shared stream what was written, or its replacement."""

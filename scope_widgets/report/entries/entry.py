@@ -19,6 +19,8 @@ TestName: TypeAlias = Literal["ablation", "agree", "disagree", "attention", "log
 
 #: characters of an id, a behaviour, a group; of a note
 _NAME, _NOTE = 200, 4000
+#: beyond it an int is no float, and its digits are too many to be written down
+_LARGEST = 10**300
 
 
 @dataclass(frozen=True)
@@ -218,8 +220,10 @@ def _evidence(data: Any) -> Evidence:
         one = data[name]
         if one is not None and (isinstance(one, bool) or not isinstance(one, (int, float))):
             raise ValueError(f"{name} of evidence is a number; got {opening(one)}.")
+        if isinstance(one, int) and abs(one) > _LARGEST:
+            raise ValueError(f"{name} of evidence is larger than a number can be.")
         numbers[name] = math.nan if one is None else float(one)
     for name, kind in (("prompts", int), ("seed", int), ("ablation", str), ("passed", bool)):
-        if type(data[name]) is not kind:
+        if type(data[name]) is not kind or (kind is int and abs(data[name]) > _LARGEST):
             raise ValueError(f"{name} of evidence is {opening(data[name])}.")
     return Evidence(**(data | numbers))

@@ -18,6 +18,9 @@ from scope_widgets.experiments.circuit.circuit import Circuit
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph, count_edges
 
+#: float32's largest number: what is more, infinite or NaN is no score
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 def to_mib(circuit: Circuit) -> str:
     """Return a circuit as MIB's JSON: all edges with their scores, and which are in.
@@ -103,7 +106,7 @@ def from_mib(text: str, task: Task, *, n_kv_heads: int | None = None) -> Circuit
         if edge < 0 or not isinstance(said, dict):
             raise ValueError(f"A model of {layers} layers of {heads} heads has no edge {opening(name)}.")
         score = said.get("score")
-        if isinstance(score, (int, float)) and not isinstance(score, bool) and math.isfinite(score):
+        if isinstance(score, (int, float)) and not isinstance(score, bool) and abs(score) <= _LARGEST:
             scores[edge] = score
         included[edge] |= said.get("in_graph") is True or said.get("in_graph") == 1
     provenance = Provenance(task.model_id, note="read from a file of MIB", versions={})

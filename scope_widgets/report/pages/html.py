@@ -8,7 +8,7 @@ from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from scope_widgets.report.pages import words
+from scope_widgets.report.pages import table_rows
 
 if TYPE_CHECKING:
     from scope_widgets.report.documentation import Documentation
@@ -75,16 +75,16 @@ def _above(documentation: Documentation) -> list[str]:
     lines = "<br>".join(escape(line) for line in documentation.provenance.lines())
     parts = [
         f"<section><h1>{escape(documentation.model_id)}: what is documented of it</h1>",
-        f'<p class="lead">{escape(words.headline(documentation))}</p><p class="about">{lines}</p></section>',
+        f'<p class="lead">{escape(table_rows.headline(documentation))}</p><p class="about">{lines}</p></section>',
     ]
-    if rows := words.scores(documentation):
-        parts.append(f"<section><h2>Score</h2>{table(words.SCORES, rows)}</section>")
+    if rows := table_rows.scores(documentation):
+        parts.append(f"<section><h2>Score</h2>{table(table_rows.SCORES, rows)}</section>")
     for status, heading in (("verified", "Verified"), ("rejected", "Rejected"), ("untested", "Not tested")):
         entries = [entry for entry in documentation.entries if entry.status == status]
         if entries:
             parts.append(f"<section><h2>{heading}: {len(entries):,}</h2>{_by_behaviour(entries)}</section>")
-    if rows := words.facts(documentation):
-        parts.append(f"<section><h2>Architecture</h2>{table(words.FACTS, rows)}</section>")
+    if rows := table_rows.facts(documentation):
+        parts.append(f"<section><h2>Architecture</h2>{table(table_rows.FACTS, rows)}</section>")
     return parts
 
 
@@ -101,11 +101,11 @@ def _entry(entry: Entry) -> str:
     """Return a claim that opens its evidence."""
     said = (
         f'<summary><span class="status {entry.status}">{entry.status}</span> '
-        f"{escape(entry.kind)} {escape(words.claim(entry))}</summary>"
+        f"{escape(entry.kind)} {escape(table_rows.claim(entry))}</summary>"
     )
     texts = [entry.reason, f"Note: {entry.note}" if entry.note else "", f"Group: {entry.group}" if entry.group else ""]
     paragraphs = "".join(f"<p>{escape(text)}</p>" for text in texts if text)
-    tests = table(words.EVIDENCE, words.evidence(entry)) if entry.evidence else "<p>No test was made.</p>"
+    tests = table(table_rows.EVIDENCE, table_rows.evidence(entry)) if entry.evidence else "<p>No test was made.</p>"
     put = "".join(f"<li>{escape(one.test)}: {escape(one.ablation)}; seed {one.seed}</li>" for one in entry.evidence)
     return f'<details id="{escape(entry.id)}">{said}{paragraphs}{tests}<ul>{put}</ul></details>'
 

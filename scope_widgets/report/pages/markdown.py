@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from scope_widgets.report.pages import words
+from scope_widgets.report.pages import table_rows
 
 if TYPE_CHECKING:
     from scope_widgets.report.documentation import Documentation
@@ -21,28 +21,28 @@ def to_markdown(documentation: Documentation) -> str:
     parts = [
         f"# {_text(documentation.model_id)}",
         "",
-        words.headline(documentation),
+        table_rows.headline(documentation),
         "",
         *(f"- {_text(line)}" for line in made.lines()),
         "",
     ]
-    if rows := words.scores(documentation):
-        parts += ["## Score", "", *_table(words.SCORES, rows), ""]
-    if rows := words.facts(documentation):
-        parts += ["## Architecture", "", *_table(words.FACTS, rows), ""]
+    if rows := table_rows.scores(documentation):
+        parts += ["## Score", "", *_table(table_rows.SCORES, rows), ""]
+    if rows := table_rows.facts(documentation):
+        parts += ["## Architecture", "", *_table(table_rows.FACTS, rows), ""]
     for status, heading in (("verified", "Verified"), ("rejected", "Rejected"), ("untested", "Not tested")):
         entries = [entry for entry in documentation.entries if entry.status == status]
         if not entries:
             continue
         parts += [f"## {heading}: {len(entries):,}", ""]
         for entry in entries:
-            parts += [f"### {_text(entry.id)}", "", _text(words.claim(entry)), ""]
+            parts += [f"### {_text(entry.id)}", "", _text(table_rows.claim(entry)), ""]
             if entry.note:
                 parts += [f"Note: {_text(entry.note)}", ""]
             if entry.reason:
                 parts += [_text(entry.reason), ""]
             if entry.evidence:
-                parts += [*_table(words.EVIDENCE, words.evidence(entry)), ""]
+                parts += [*_table(table_rows.EVIDENCE, table_rows.evidence(entry)), ""]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -56,11 +56,18 @@ def summary(documentation: Documentation) -> str:
     ['# demo', '', 'Not verified: nothing here has been tested.']
     """
     counts = ", ".join(f"{len(documentation.of(one)):,} {one}" for one in ("verified", "rejected", "untested"))
-    parts = [f"# {_text(documentation.model_id)}", "", words.headline(documentation), "", f"Entries: {counts}.", ""]
-    if rows := words.scores(documentation):
-        parts += [*_table(words.SCORES, rows), ""]
+    parts = [
+        f"# {_text(documentation.model_id)}",
+        "",
+        table_rows.headline(documentation),
+        "",
+        f"Entries: {counts}.",
+        "",
+    ]
+    if rows := table_rows.scores(documentation):
+        parts += [*_table(table_rows.SCORES, rows), ""]
     verified = documentation.of("verified")
-    parts += [f"- {_text(entry.behaviour)}: {_text(words.claim(entry))}" for entry in verified]
+    parts += [f"- {_text(entry.behaviour)}: {_text(table_rows.claim(entry))}" for entry in verified]
     return "\n".join(parts).rstrip() + "\n"
 
 

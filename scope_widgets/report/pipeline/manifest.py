@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from scope_widgets._files import check_folder, sha256_of, write_text
+from scope_widgets._json_fields import decode
 from scope_widgets._provenance import versions
 from scope_widgets._untrusted import parse_json, read_text, reading
 
@@ -103,7 +105,7 @@ class Manifest:
             given = parse_json(read_text(path))
             if not isinstance(given, dict) or given.get("format") != FORMAT:
                 raise ValueError("it is of something else")
-            stages = {str(name): _finished(one) for name, one in dict(given["stages"]).items()}
+            stages = {str(name): finished_of(one) for name, one in dict(given["stages"]).items()}
             return cls(str(given["model"]), str(given["fingerprint"]), dict(given["settings"]), stages)
 
     def write(self, folder: Path) -> None:
@@ -118,7 +120,7 @@ class Manifest:
         return all((folder / one).is_file() and sha256_of(folder / one) == sha for one, sha in found.files.items())
 
 
-def key_of(name: str, fingerprint: str, model: str, options: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+def stage_key(name: str, fingerprint: str, model: str, options: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
     """Return the key of a stage."""
     said = [name, code(), fingerprint, model, dict(options), dict(inputs)]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
@@ -134,13 +136,21 @@ def code() -> str:
     return digest.hexdigest()
 
 
-def _finished(given: Any) -> Finished:
-    found = Finished(**given)
+def finished_of(given: Any) -> Finished:
+    """Return a finished stage from JSON data that anybody may have written.
+
+    Raises
+    ------
+    ValueError
+        Where a field is missing or of another type, or a file's name leads out of the folder, or to what the pipeline
+        itself keeps in it.
+    """
+    if not isinstance(given, dict):
+        raise ValueError("a stage is no object")
+    found: Finished = decode(given, Finished, "a stage")
     for name in found.files:
-        path = Path(name)
-        if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"it names a file outside of its folder, {name[:80]!r}")
-    for texts in (found.inputs, found.files):
-        if not all(isinstance(one, str) for pair in texts.items() for one in pair):
-            raise ValueError("it names files by what is no text")
+        parts = name.split("/")
+        outside = not all(parts) or {".", ".."} & set(parts) or re.search(r"[\\:\0]", name)
+        if outside or parts[0].startswith(".") or name == FILE:
+            raise ValueError(f"it names a file that is none of its folder, {name[:80]!r}")
     return found

@@ -39,7 +39,7 @@ class Planned:
 
 
 def plan(scope: Microscope, settings: Settings, stages: list[str]) -> list[Planned]:
-    """Return what each stage will take; right within a factor of three or so.
+    """Return what each stage will take; an estimate for a machine that does nothing else.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from scope_widgets.models.guards.out_of_memory import is_out_of_memory
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.fingerprint import fingerprint
 from scope_widgets.report.pipeline.folder_lock import locked
-from scope_widgets.report.pipeline.manifest import RUNS, Finished, Manifest, key_of
+from scope_widgets.report.pipeline.manifest import RUNS, Finished, Manifest, stage_key
 from scope_widgets.report.pipeline.peak_memory import peak_memory, reset_peak_memory
 from scope_widgets.report.pipeline.settings import Settings
 from scope_widgets.report.pipeline.stage import Context, Stage
@@ -43,8 +43,7 @@ MOST_HALVINGS = 4
 
 def stages_of(settings: Settings) -> list[Stage]:
     """Return the stages that settings ask for, in their order."""
-    left_out = {"saes": settings.skip_sae, "evals": not settings.evals}
-    return [one.STAGE for one in _STAGES if not left_out.get(one.STAGE.name, False)]
+    return [one.STAGE for one in _STAGES if one.STAGE.name not in settings.left_out]
 
 
 def finished_in(scope: Microscope, settings: Settings, out: Path) -> dict[str, bool]:
@@ -69,7 +68,7 @@ def _keys(scope: Microscope, settings: Settings, model: str) -> dict[str, str]:
     keys: dict[str, str] = {}
     for stage in stages_of(settings):
         options = {name: values[name] for name in stage.options}
-        keys[stage.name] = key_of(stage.name, model, scope.model_id, options, _inputs(stage, keys))
+        keys[stage.name] = stage_key(stage.name, model, scope.model_id, options, _inputs(stage, keys))
     return keys
 
 
@@ -154,7 +153,7 @@ def _done(
     """Run a stage and put its files in their places; return what was measured."""
     key = keys[stage.name]
     work = work_folder(out, stage, key)
-    found = left_by(work, key)
+    found = left_by(work, stage, key)
     if found is None:
         found = _finished(stage, Context(scope, settings, out, work, halvings), tell)
         found.key, found.inputs = key, _inputs(stage, keys)

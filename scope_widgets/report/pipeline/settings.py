@@ -72,6 +72,11 @@ class Settings:
         return asdict(self)
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """Names of stages that are not asked for."""
+        return tuple(name for name, out in (("saes", self.skip_sae), ("evals", not self.evals)) if out)
+
+    @property
     def pairs(self) -> int:
         """Pairs of a task."""
         return min(max(self.num_samples, _PAIRS[0]), _PAIRS[1])

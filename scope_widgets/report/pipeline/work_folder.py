@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scope_widgets._files import sha256_of, write_text
 from scope_widgets._untrusted import parse_json, read_text
-from scope_widgets.report.pipeline.manifest import Finished, Manifest
+from scope_widgets.report.pipeline.manifest import Finished, Manifest, finished_of
 from scope_widgets.report.pipeline.stage import Stage
 
 #: under which key a folder is worked in, and what is finished in it and only has to take its place
@@ -30,13 +30,15 @@ def work_folder(out: Path, stage: Stage, key: str) -> Path:
     return work
 
 
-def left_by(work: Path, key: str) -> Finished | None:
+def left_by(work: Path, stage: Stage, key: str) -> Finished | None:
     """Return the stage that was finished in a folder before its files took their places; None where it was not."""
     try:
-        found = Finished(**parse_json(read_text(work / _FINISHED)))
-    except (OSError, ValueError, TypeError):
+        found = finished_of(parse_json(read_text(work / _FINISHED)))
+    except (OSError, ValueError):
         return None
-    return found if found.key == key else None
+    own = all(Path(name).is_relative_to(stage.folder) for name in found.files)
+    measured = all(isinstance(found.measured.get(name), int | float) for name in ("seconds", "peak_bytes"))
+    return found if own and measured and found.key == key else None
 
 
 def finish(work: Path, stage: Stage, found: Finished) -> None:

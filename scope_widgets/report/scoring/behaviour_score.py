@@ -9,10 +9,12 @@ import numpy as np
 
 from scope_widgets._types import Array
 from scope_widgets.circuits.evaluation.circuit_run import Mask
+from scope_widgets.experiments.statistics.bootstrap import bootstrap_weights
+from scope_widgets.experiments.statistics.rounding import share
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.entries.components import random_alike
-from scope_widgets.report.scoring.recovery import ABLATIONS, Recovered, RecoveryRun, bootstrap_weights
+from scope_widgets.report.scoring.recovery import ABLATIONS, Recovered, RecoveryRun
 
 #: random documentations of the same size, and which of them a documentation must beat
 RANDOM: Final = 20
@@ -83,8 +85,8 @@ def score_edges(
     graph = run.graph
     measured = run.measure(np.concatenate([mask[None], random_alike(graph, mask, RANDOM, seed)]))
     size = 1 - int(mask.sum()) / graph.n_edges
-    R, N, kappa = above_chance(measured.R())
-    drawn = above_chance(measured.R(bootstrap_weights(len(task), seed)))[2] * size
+    R, N, kappa = above_chance(measured.R(), measured.rounding)
+    drawn = above_chance(measured.R(bootstrap_weights(len(task), seed)), measured.rounding)[2] * size
     low, high = np.percentile(drawn, [2.5, 97.5])
     f, h = measured.f()[0], measured.h()[0]
     found = BehaviourScore(
@@ -108,16 +110,15 @@ def score_edges(
     return found, np.asarray(drawn)
 
 
-def above_chance(R: Array) -> tuple[Array, Array, Array]:
+def above_chance(R: Array, floor: float) -> tuple[Array, Array, Array]:
     """Return R of a documentation, the N of the random ones beside it, and kappa; `R` is `[..., 1 + random]`.
 
     Of few random ones the percentile is the next larger of them, so that one more random one exceeds it in one of
-    twenty cases at most.
+    twenty cases at most. Where it is all, up to `floor`, nothing is above it, and kappa is 0.
     """
     own = R[..., 0]
     N = np.percentile(R[..., 1:], _PERCENTILE, axis=-1, method="higher")
-    kappa = np.maximum(0.0, (own - N) / np.where(N < 1, 1 - N, 1.0))
-    return own, N, np.where(N < 1, kappa, 0.0)
+    return own, N, np.maximum(0.0, np.nan_to_num(share(own - N, 1 - N, floor), nan=0.0))
 
 
 def why_undefined(measured: Recovered, task: Task) -> str:

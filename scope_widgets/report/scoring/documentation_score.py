@@ -11,14 +11,14 @@ import numpy as np
 from scope_widgets._json_fields import decode, encode
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
+from scope_widgets.experiments.statistics.bootstrap import DRAWS
 from scope_widgets.models.edges.find_edges import graph_of
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.entries.components import documented_edges
 from scope_widgets.report.scoring.behaviour_score import BehaviourScore, score_edges
-from scope_widgets.report.scoring.recovery import DRAWS
 from scope_widgets.report.scoring.score import TransparencyScore
 from scope_widgets.report.suite import Suite, pairs_of
-from scope_widgets.report.verification.items import Items
+from scope_widgets.report.verification.finished_steps import FinishedSteps
 
 if TYPE_CHECKING:
     from scope_widgets.report.documentation import Documentation
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 
 def score_of(
-    documentation: Documentation, scope: Microscope, suite: Suite, *, n: int, items: Items, bar: tqdm[Any]
+    documentation: Documentation, scope: Microscope, suite: Suite, *, n: int, steps: FinishedSteps, bar: tqdm[Any]
 ) -> TransparencyScore:
     """Return the score of what is verified; entries that are not have no part in it, nor in its prompts.
 
-    The seed of each behaviour is a hash of its verified entries: nobody can choose entries by the prompts that they
-    will be scored on, and whatever else was submitted leaves the score as it is, bit for bit.
+    The seed of each behaviour is a hash of its verified entries and of the prompts that are said to have been looked
+    at: nobody can choose entries by the prompts that they will be scored on, nor take hard ones out by calling them
+    seen. Whatever other entries were submitted leave the score as it is, bit for bit.
     """
     graph = graph_of(scope)
     found: list[BehaviourScore] = []
@@ -47,7 +48,7 @@ def score_of(
         else:
             seed = _seed(documentation, entries)
             scored = partial(_scored, documentation, scope, suite, name, mask, entries, n, seed)
-            said = items.get(f"{name} score {seed}", scored)
+            said = steps.get(f"{name} score {seed}", scored)
             found.append(decode(encode(said["score"]), BehaviourScore, "score"))
             draws = draws + weight * np.asarray(said["draws"])
         bar.update()
@@ -78,5 +79,7 @@ def _scored(
 
 
 def _seed(documentation: Documentation, entries: list[Entry]) -> int:
-    said = "\n".join([documentation.fingerprint, documentation.suite, *sorted(entry.content for entry in entries)])
+    seen = sorted(set(documentation.discovery.get(entries[0].behaviour, [])))
+    contents = sorted(entry.content for entry in entries)
+    said = "\n".join([documentation.fingerprint, documentation.suite, *contents, *seen])
     return int(hashlib.sha256(said.encode()).hexdigest()[:12], 16)

@@ -11,6 +11,7 @@ prompts that cancel, hence h.
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -18,14 +19,15 @@ import numpy as np
 from scope_widgets._types import Array
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
 from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
-from scope_widgets.experiments.statistics.rounding import vanishes
+from scope_widgets.experiments.statistics.rounding import share
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.microscope import Microscope
 
 #: R is the worst of these; zero ablation alone flatters what never sees zeros
 ABLATIONS: Final[tuple[CircuitAblation, ...]] = ("counterfactual", "resample", "mean")
-DRAWS: Final = 2000
+#: what counts as nothing of a recovery, at least: rounding of sums over pairs and draws
+_LEAST: Final = 1e-6
 #: resampling is an expectation: the mean over so many prompts of which a pair is given the activations, at most
 DONORS: Final = 4
 
@@ -67,7 +69,8 @@ class RecoveryRun:
     def measure(self, masks: Mask) -> Recovered:
         """Run sets of edges `[set, edge]` by themselves; none runs twice."""
         values = self._values(np.atleast_2d(masks))
-        return Recovered(values[:, :, 0], values[:, :, 1], self.runs[0].full, self._empty, self.runs[0].floor)
+        run = self.runs[0]
+        return Recovered(values[:, :, 0], values[:, :, 1], run.full, self._empty, run.floor, run.divergence_floor)
 
     def _values(self, masks: Mask) -> Array:
         """Return `[set, ablation, metric and divergence, pair]`."""
@@ -89,12 +92,15 @@ class Recovered:
     full : ndarray [pair]
     empty : ndarray [ablation, metric and divergence, pair]
         Of no edges.
-    floor : float
-        The difference that rounding alone may make to the metric.
+    floor, divergence_floor : float
+        The difference that rounding alone may make to the metric, and to the divergence.
     """
 
-    def __init__(self, metric: Array, divergence: Array, full: Array, empty: Array, floor: float) -> None:
-        self.metric, self.divergence, self.full, self.empty, self.floor = metric, divergence, full, empty, floor
+    def __init__(
+        self, metric: Array, divergence: Array, full: Array, empty: Array, floor: float, divergence_floor: float
+    ) -> None:
+        self.metric, self.divergence, self.full, self.empty = metric, divergence, full, empty
+        self.floor, self.divergence_floor = floor, divergence_floor
 
     def f(self, weights: Array | None = None) -> Array:
         """Return the share of the metric that each recovers, `[set, ablation]`.
@@ -105,27 +111,25 @@ class Recovered:
         none = mean(self.empty[:, 0])
         whole = mean(self.full)[..., None] - none
         part = mean(self.metric) - none[..., None, :]
-        whole = np.where(vanishes(whole, self.floor), np.nan, whole)
-        return np.asarray(part / whole[..., None, :])
+        return np.asarray(share(part, whole[..., None, :], self.floor))
 
     def h(self, weights: Array | None = None) -> Array:
         """Return one less the share of the divergence that is left, as `f`."""
         mean = _mean(weights, len(self.full))
         none = mean(self.empty[:, 1])[..., None, :]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(1 - mean(self.divergence) / np.where(none > 0, none, np.nan))
+        return np.asarray(1 - share(mean(self.divergence), none, self.divergence_floor))
+
+    @cached_property
+    def rounding(self) -> float:
+        """The difference that rounding alone may make to R: that of the metric as a share of what is recovered."""
+        shares = share(self.floor, np.abs(self.full.mean() - self.empty[:, 0].mean(-1)), self.floor)
+        return float(np.nan_to_num(shares, nan=0.0).max(initial=_LEAST))
 
     def R(self, weights: Array | None = None) -> Array:
         """Return the recovery of each set, the worst of the ablations, `[set]` or `[draw, set]`; 0 where undefined."""
         both = np.minimum(1 - np.abs(1 - self.f(weights)), self.h(weights))
         worst: Array = np.clip(np.nan_to_num(both, nan=0.0), 0.0, 1.0).min(-1)
         return worst
-
-
-def bootstrap_weights(n: int, seed: int, draws: int = DRAWS) -> Array:
-    """Return the weights of `n` pairs in so many bootstrap samples, `[draw, pair]`."""
-    weights: Array = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws) / n
-    return weights
 
 
 def _mean(weights: Array | None, n: int):  # type: ignore[no-untyped-def]

@@ -18,7 +18,7 @@ from scope_widgets.report.scoring.recovery import RecoveryRun
 from scope_widgets.report.suite import Behaviour, pairs_of
 from scope_widgets.report.verification.claims import FEWEST, KEPT, Donated, claim_evidence
 from scope_widgets.report.verification.effects import Effects, ablation_evidence
-from scope_widgets.report.verification.items import Items
+from scope_widgets.report.verification.finished_steps import FinishedSteps
 from scope_widgets.report.verification.leave_one_out import leave_one_out_evidence
 
 #: ablations under which an effect may show: counterfactual and resample
@@ -40,7 +40,7 @@ class BehaviourTests:
         Of the pairs.
     seen : sequence of str
         Digests of the prompts that entries were found on.
-    items : Items
+    steps : FinishedSteps
         What is finished.
 
     Attributes
@@ -50,10 +50,10 @@ class BehaviourTests:
     """
 
     def __init__(
-        self, scope: Microscope, behaviour: Behaviour, n: int, seed: int, seen: Sequence[str], items: Items
+        self, scope: Microscope, behaviour: Behaviour, n: int, seed: int, seen: Sequence[str], steps: FinishedSteps
     ) -> None:
         self.scope, self.behaviour, self.n, self.seed = scope, behaviour, n, seed
-        self._items = items
+        self._steps = steps
         self._donated: dict[tuple[str, ...], Donated] = {}
         self.missing = ""
         try:
@@ -154,13 +154,13 @@ class BehaviourTests:
             )
             return {"status": status, "reason": reason, "evidence": []}
         which = self._keep(f"ablation {entry.digest}", lambda: self._ablation(entry))["which"]
-        found = claim_evidence(donated, self.pool, entry, self.effects[which].of(entry), self.seed)
+        found = claim_evidence(donated, entry, self.effects[which].of(entry), self.seed)
         reason = _why_not(found)
         status = "rejected" if reason else "untested"
         return {"status": status, "reason": reason, "evidence": [_data(one) for one in found]}
 
     def _keep(self, name: str, compute: Callable[[], Any]) -> Any:
-        return self._items.get(f"{self.behaviour.name} {name}", compute)
+        return self._steps.get(f"{self.behaviour.name} {name}", compute)
 
 
 def absent(run: CircuitRun) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from scope_widgets._types import Array
-from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
 from scope_widgets.experiments.metric import metric_of
-from scope_widgets.experiments.statistics.bootstrap import bootstrap_interval
+from scope_widgets.experiments.statistics.bootstrap import bootstrap_interval, bootstrap_weights
 from scope_widgets.experiments.statistics.rounding import settled
 from scope_widgets.experiments.statistics.t_test import chance
 from scope_widgets.experiments.task import Task
@@ -18,7 +20,6 @@ from scope_widgets.report.claims.donors import donors
 from scope_widgets.report.claims.roles import positions, value
 from scope_widgets.report.entries.components import taken_out
 from scope_widgets.report.entries.entry import Entry, Evidence, TestName
-from scope_widgets.report.scoring.recovery import bootstrap_weights
 
 #: share of the effect that activations of prompts that agree must keep
 KEPT = 0.8
@@ -53,47 +54,82 @@ class Donated:
         self.disagree = CircuitRun(scope, replace(self.task, corrupted=[other[pair][0] for pair in self.pairs]))
         #: which pair of the pool a pair's donor that does not agree was
         self.given = [other[pair][1] for pair in self.pairs]
+        self._pool = pool
         self._attention: dict[tuple[str, str], tuple[Array, Array]] = {}
+        self._moved: dict[bytes, tuple[Array, Array]] = {}
+        self._logits: dict[tuple[bytes, str], Array] = {}
 
     def attention(self, query: str, key: str) -> tuple[Array, Array]:
         """Return what `attention_between` does, of these pairs, once."""
         if (query, key) not in self._attention:
-            self._attention[query, key] = attention_between(self.agree.scope, self.task, query, key)
+            self._attention[query, key] = attention_between(self.agree.scope, self.task, [(query, key)])[0]
         return self._attention[query, key]
 
+    def moved(self, kept_in: Mask) -> tuple[Array, Array]:
+        """Return how far activations of prompts that agree, and of others, move the metric, `[pair]` each, once."""
+        name = np.packbits(kept_in).tobytes()
+        if name not in self._moved:
+            full, floor = self.agree.full, self.agree.floor
+            self._moved[name] = (
+                settled(full - self.agree.measure(kept_in)[0], floor),
+                settled(full - self.disagree.measure(kept_in)[0], floor),
+            )
+        return self._moved[name]
 
-def claim_evidence(donated: Donated, pool: Task, entry: Entry, lost: Array, seed: int) -> list[Evidence]:
+    def moved_logit(self, kept_in: Mask, role: str) -> Array:
+        """Return by how much the logit of the pairs' own tokens at a role falls below that of the donors', once.
+
+        Of donors that do not agree, `[pair]`; 0 where a role has several tokens.
+        """
+        name = np.packbits(kept_in).tobytes(), role
+        if name not in self._logits:
+            self._logits[name] = self._moved_logit(kept_in, role)
+        return self._logits[name]
+
+    def _moved_logit(self, kept_in: Mask, role: str) -> Array:
+        run = self.disagree
+        own = [_token(self._pool, pair, role) for pair in self.pairs]
+        others = [_token(self._pool, pair, role) for pair in self.given]
+        if None in own or None in others:
+            return np.zeros(len(own))
+        metric = metric_of("logit_difference", run.scope.tokenizer, own, others, len(own))  # type: ignore[arg-type]
+        nothing_out = np.ones((1, run.graph.n_edges), dtype=bool)
+        full, patched = run.measure_with(np.concatenate([nothing_out, kept_in[None]]), (metric,))[0]
+        return settled(full - patched, run.floor)
+
+
+def claim_evidence(donated: Donated, entry: Entry, lost: Array, seed: int) -> list[Evidence]:
     """Return whether a claim holds: a test a part of it.
 
     Parameters
     ----------
     donated : Donated
         Of the claim's roles, with enough pairs.
-    pool : Task
     entry : Entry
     lost : ndarray [pair of the test]
         What is lost when the entry's components are taken out (`Effects.of`).
     seed : int
     """
-    run = donated.agree
-    kept_in = ~taken_out(run.graph, entry.kind, entry.components)
+    kept_in = ~taken_out(donated.agree.graph, entry.kind, entry.components)
     effect = lost[donated.pairs]
     roles = ", ".join(entry.parsed.roles)
-    kept = settled(run.full - run.measure(kept_in)[0], run.floor)
-    moved = settled(run.full - donated.disagree.measure(kept_in)[0], run.floor)
+    kept, moved = donated.moved(kept_in)
     found = [_agree(kept, effect, roles, seed), _disagree(moved, kept, effect, roles, seed)]
     if entry.parsed.attends:
         found += _attention(donated, entry, seed)
-    return found + [_logit(donated, pool, kept_in, role, sign, seed) for role, sign in entry.parsed.copies]
+    return found + [_logit(donated, kept_in, role, sign, seed) for role, sign in entry.parsed.copies]
 
 
 def _agree(moved: Array, effect: Array, roles: str, seed: int) -> Evidence:
-    """Return which share of the effect is kept with activations of prompts that agree."""
+    """Return which share of the effect is kept with activations of prompts that agree.
+
+    Prompt by prompt: what moves the metric up here and down there is kept no more than what moves it one way.
+    """
     weights = bootstrap_weights(len(moved), seed)
     with np.errstate(divide="ignore", invalid="ignore"):
-        draws = 1 - np.abs(weights @ moved) / np.abs(weights @ effect)
-    whole = abs(float(effect.mean()))
-    share = 1 - abs(float(moved.mean())) / whole if whole else 0.0
+        draws = 1 - (weights @ np.abs(moved)) / (weights @ np.abs(effect))
+    whole = float(np.abs(effect).mean())
+    share = 1 - float(np.abs(moved).mean()) / whole if whole else 0.0
     low, high = _interval(draws)
     put = f"what the components write on another prompt with the same {roles}"
     return _evidence("agree", share, low, high, float(chance(moved)), KEPT, moved, seed, put, share >= KEPT)
@@ -144,37 +180,30 @@ def _attention(donated: Donated, entry: Entry, seed: int) -> list[Evidence]:
     return found
 
 
-def attention_between(scope: Microscope, task: Task, query: str, key: str) -> tuple[Array, Array]:
-    """Return the attention of each head from one role to another, `[pair, layer, head]`, and even attention `[pair]`.
+def attention_between(scope: Microscope, task: Task, roles: Sequence[tuple[str, str]]) -> list[tuple[Array, Array]]:
+    """Return the attention of each head from one role to another, of several such pairs of roles.
 
-    0 where a role is not there, or not before the other.
+    Of each `[pair, layer, head]`, 0 where a role is not there, or not before the other; and even attention `[pair]`.
     """
-    shares, even = np.zeros((len(task), scope.n_layers, scope.n_heads)), np.ones(len(task))
+    found = [(np.zeros((len(task), scope.n_layers, scope.n_heads)), np.ones(len(task))) for _ in roles]
     for start in range(0, len(task), _PROMPTS_AT_ONCE):
         rows = task.clean[start : start + _PROMPTS_AT_ONCE]
         traces = scope.trace(rows, capture=("attention",), logits=None)
         for at in range(len(rows)):
-            pair, trace = start + at, traces[at]
-            q = positions(task, pair, query)[-1:]
-            keys = [k for k in positions(task, pair, key) if q and k <= q[0]]
-            if keys:
-                even[pair] = len(keys) / (q[0] + 1)
-                for layer in range(scope.n_layers):
-                    shares[pair, layer] = trace.attention(layer)[:, q[0], keys].float().sum(-1).cpu().numpy()
-    return shares, even
+            pair = start + at
+            patterns = torch.stack([traces[at].attention(layer) for layer in range(scope.n_layers)]).float().cpu()
+            for (query, key), (shares, even) in zip(roles, found, strict=True):
+                q = positions(task, pair, query)[-1:]
+                keys = [k for k in positions(task, pair, key) if q and k <= q[0]]
+                if keys:
+                    even[pair] = len(keys) / (q[0] + 1)
+                    shares[pair] = patterns[:, :, q[0], keys].sum(-1).numpy()
+    return found
 
 
-def _logit(donated: Donated, pool: Task, kept_in: Array, role: str, sign: int, seed: int) -> Evidence:
+def _logit(donated: Donated, kept_in: Mask, role: str, sign: int, seed: int) -> Evidence:
     """Return by how much the logit of the pair's own token at a role falls below that of the donor's."""
-    run = donated.disagree
-    own = [_token(pool, pair, role) for pair in donated.pairs]
-    others = [_token(pool, pair, role) for pair in donated.given]
-    moved = np.zeros(len(own))
-    if None not in own and None not in others:
-        metric = metric_of("logit_difference", run.scope.tokenizer, own, others, len(own))  # type: ignore[arg-type]
-        nothing_out = np.ones((1, run.graph.n_edges), dtype=bool)
-        full, patched = run.measure_with(np.concatenate([nothing_out, kept_in[None]]), (metric,))[0]
-        moved = settled(sign * (full - patched), run.floor)
+    moved = sign * donated.moved_logit(kept_in, role) + 0.0  # no -0
     low, high = bootstrap_interval(moved, seed)
     p = float(chance(moved))
     what = f"as for disagree; logit of the token at {role} less that of the donor's, before less after"
@@ -183,8 +212,10 @@ def _logit(donated: Donated, pool: Task, kept_in: Array, role: str, sign: int, s
 
 
 def _token(pool: Task, pair: int, role: str) -> int | None:
+    """Return the token of a pair at a role, which may stand at several positions; None where there are several."""
     found = value(pool, pair, role)
-    return found[1][0] if found is not None and len(found[1]) == 1 else None
+    tokens = set() if found is None else set(found[1])
+    return tokens.pop() if len(tokens) == 1 else None
 
 
 def _evidence(

@@ -33,7 +33,7 @@ class Effects:
     run : CircuitRun
         The pairs, under one ablation.
     keep : callable
-        `keep(name, compute)`: keeps what was measured, see `Items.get`.
+        `keep(name, compute)`: keeps what was measured, see `FinishedSteps.get`.
     seed : int
         Of edges and circuits that are drawn for comparison.
     """

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from scope_widgets._types import Array
+from scope_widgets.experiments.statistics.auc import auc
 from scope_widgets.experiments.statistics.bootstrap import bootstrap_interval
 from scope_widgets.experiments.statistics.t_test import chance, two_sided
-from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.tokens import token_texts
 from scope_widgets.report.entries.entry import Entry, Evidence
 from scope_widgets.report.suite import Suite, digest_of
-from scope_widgets.steering.apply_interventions import edits_of
-from scope_widgets.steering.latent_interventions import ScaleFeature
+from scope_widgets.report.verification.latent_runs import LatentRuns
 
 if TYPE_CHECKING:
     from scope_widgets.features.sae.sae import SAE
-    from scope_widgets.report.verification.items import Items
+    from scope_widgets.report.verification.finished_steps import FinishedSteps
 
 #: AUC below which a claim does not tell on what a feature fires
 LEAST_AUC = 0.8
@@ -32,37 +31,67 @@ _WITHOUT = 24
 FEWEST = 10
 
 
-def feature_evidence(
-    scope: Microscope,
-    entry: Entry,
-    saes: Sequence[SAE],
-    suite: Suite,
-    n: int,
-    seed: int,
-    seen: dict[str, list[str]],
-    items: Items,
-) -> Entry:
-    """Return an entry about a feature with its tests, on the clean prompts of all behaviours of the suite.
+class FeatureTests:
+    """The tests of entries about features, on the clean prompts of all behaviours of the suite.
 
     "firing": the AUC of the claim, a label of each token, against the latent's activation there; p from labels that are
     shuffled within the prompts. "ablation": by how much the loss of the tokens of a prompt rises without the latent,
     the error of its autoencoder held, beside that of other latents that fire on these prompts.
+
+    Parameters
+    ----------
+    scope : Microscope
+    saes : sequence of SAE
+    suite : Suite
+    n : int
+        Number of held-out pairs of each behaviour.
+    seed : int
+        Of the pairs.
+    seen : dict of str to list of str
+        By behaviour: digests of the prompts that entries were found on.
+    steps : FinishedSteps
+        What is finished.
     """
-    name = entry.components[0]
-    if len(entry.components) > 1:
-        return entry.tested("untested", "An entry about features that can be tested has one: write one for each.")
-    layer, _, number = name.partition(".")
-    fitting = [sae for sae in saes if sae.layer == int(layer) and sae.site == (number.rpartition(".")[0] or "residual")]
-    if not fitting:
-        return entry.tested("untested", f"The autoencoder of {name} was not given: verify(scope, saes=sae).")
-    sae, latent = fitting[0], int(number.rpartition(".")[2])
-    if latent >= sae.d_sae:
-        return entry.tested("rejected", f"There is no latent {latent}: {sae!r} has {sae.d_sae}.")
-    said = items.get(
-        f"feature {entry.digest}",
-        lambda: _tests(scope, entry, sae, latent, prompts_of(scope, suite, n, seed, seen), seed),
-    )
-    return entry.tested(said["status"], said["reason"], [Evidence(**one) for one in said["evidence"]])
+
+    def __init__(
+        self,
+        scope: Microscope,
+        saes: Sequence[SAE],
+        suite: Suite,
+        n: int,
+        seed: int,
+        seen: dict[str, list[str]],
+        steps: FinishedSteps,
+    ) -> None:
+        self.scope, self.suite, self.n, self.seed, self.seen = scope, suite, n, seed, seen
+        self._saes, self._steps = list(saes), steps
+        self._runs: dict[int, LatentRuns] = {}
+
+    @cached_property
+    def rows(self) -> list[list[int]]:
+        """The prompts."""
+        return prompts_of(self.scope, self.suite, self.n, self.seed, self.seen)
+
+    def of(self, entry: Entry) -> Entry:
+        """Return an entry with its tests; untested or rejected, with the reason, where there can be none."""
+        name = entry.components[0]
+        if len(entry.components) > 1:
+            return entry.tested("untested", "An entry about features that can be tested has one: write one for each.")
+        layer, _, number = name.partition(".")
+        site = number.rpartition(".")[0] or "residual"
+        fitting = [at for at, sae in enumerate(self._saes) if sae.layer == int(layer) and sae.site == site]
+        if not fitting:
+            return entry.tested("untested", f"The autoencoder of {name} was not given: verify(scope, saes=sae).")
+        sae, latent = self._saes[fitting[0]], int(number.rpartition(".")[2])
+        if latent >= sae.d_sae:
+            return entry.tested("rejected", f"There is no latent {latent}: {sae!r} has {sae.d_sae}.")
+        said = self._steps.get(f"feature {entry.digest}", lambda: self._tests(entry, fitting[0], latent))
+        return entry.tested(said["status"], said["reason"], [Evidence(**one) for one in said["evidence"]])
+
+    def _tests(self, entry: Entry, which: int, latent: int) -> dict[str, Any]:
+        if which not in self._runs:
+            self._runs[which] = LatentRuns(self.scope, self._saes[which], self.rows)
+        return _tests(entry, self._runs[which], latent, self.seed)
 
 
 def prompts_of(scope: Microscope, suite: Suite, n: int, seed: int, seen: dict[str, list[str]]) -> list[list[int]]:
@@ -79,30 +108,18 @@ def prompts_of(scope: Microscope, suite: Suite, n: int, seed: int, seen: dict[st
     return [row for row in rows if digest_of(row) not in known]
 
 
-def _tests(scope: Microscope, entry: Entry, sae: SAE, latent: int, rows: list[list[int]], seed: int) -> dict[str, Any]:
-    active = [activations(scope, sae, row) for row in rows]
-    values = [one[:, latent] for one in active]
-    labels = [claimed(scope, entry, row) for row in rows]
+def _tests(entry: Entry, runs: LatentRuns, latent: int, seed: int) -> dict[str, Any]:
+    labels = [claimed(runs.scope, entry, row) for row in runs.rows]
     positive = int(sum(one.sum() for one in labels))
-    total = sum(map(len, rows))
+    total = sum(map(len, runs.rows))
     if not FEWEST <= positive <= total - FEWEST:
         reason = (
             f"{positive} of {total:,} held-out tokens are as the claim says, and {FEWEST} of either kind are needed."
         )
         return {"status": "untested", "reason": reason, "evidence": []}
-    firing = _firing(values, labels, seed)
-    ablation = _ablation(scope, sae, latent, rows, active, seed)
+    firing = _firing([one[:, latent] for one in runs.active], labels, seed)
+    ablation = _ablation(runs, latent, seed)
     return {"status": "untested", "reason": "", "evidence": [vars(firing), *(vars(one) for one in ablation)]}
-
-
-def activations(scope: Microscope, sae: SAE, row: list[int]) -> Array:
-    """Return the activations of all latents on a prompt, `[token, latent]`; 0 on the first, which is like no other."""
-    point = sae.site, sae.layer
-    x = scope.read_activations([row], [point])[point].flatten(2)[0].float()  # type: ignore[index, list-item]
-    codes = sae.encode(x.to(sae.W_enc)).to_dense().detach().float().cpu().numpy()
-    found: Array = np.array(codes)
-    found[0] = 0.0
-    return found
 
 
 def claimed(scope: Microscope, entry: Entry, row: list[int]) -> Array:
@@ -117,28 +134,11 @@ def claimed(scope: Microscope, entry: Entry, row: list[int]) -> Array:
     return found
 
 
-def auc(values: Array, labels: Array) -> float:
-    """Return the chance that a labelled value is larger than another one, ties counted half.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from scope_widgets.report.verification.features import auc
-    >>> auc(np.array([0.0, 1.0, 2.0]), np.array([False, False, True]))
-    1.0
-    """
-    from scipy.stats import rankdata
-
-    n = int(labels.sum())
-    ranks = rankdata(values)
-    return float((ranks[labels].sum() - n * (n + 1) / 2) / (n * (len(values) - n)))
-
-
 def _firing(values: list[Array], labels: list[Array], seed: int) -> Evidence:
     rng = np.random.default_rng(seed)
     flat = np.concatenate(values)
-    found = auc(flat, np.concatenate(labels))
-    shuffled = np.array([auc(flat, np.concatenate([rng.permutation(one) for one in labels])) for _ in range(_SHUFFLES)])
+    found = float(auc(flat, np.concatenate(labels)))
+    shuffled = auc(flat, np.array([np.concatenate([rng.permutation(one) for one in labels]) for _ in range(_SHUFFLES)]))
     level = float(np.percentile(shuffled, 95))
     # of a normal distribution, as a share of 200 shuffles could not be small enough for many entries
     z = (found - float(shuffled.mean())) / max(float(shuffled.std()), 1e-9)
@@ -148,7 +148,7 @@ def _firing(values: list[Array], labels: list[Array], seed: int) -> Evidence:
         some = rng.integers(len(values), size=len(values))
         label = np.concatenate([labels[at] for at in some])
         if 0 < label.sum() < len(label):
-            drawn.append(auc(np.concatenate([values[at] for at in some]), label))
+            drawn.append(float(auc(np.concatenate([values[at] for at in some]), label)))
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Evidence(
         test="firing",
@@ -165,24 +165,19 @@ def _firing(values: list[Array], labels: list[Array], seed: int) -> Evidence:
     )
 
 
-def _ablation(
-    scope: Microscope, sae: SAE, latent: int, rows: list[list[int]], active: list[Array], seed: int
-) -> list[Evidence]:
+def _ablation(runs: LatentRuns, latent: int, seed: int) -> list[Evidence]:
     """Return by how much the loss rises without a latent; nothing where it fires on none of the prompts."""
-    where = [at for at, one in enumerate(active) if one[:, latent].any()]
+    where = np.flatnonzero(runs.fires[:, latent]).tolist()
     where = sorted(np.random.default_rng(seed).permutation(where)[:_WITHOUT].tolist())
-    fires = np.array([one.any(0) for one in active])
-    others = np.flatnonzero(fires.sum(0) >= 2)
+    others = np.flatnonzero(runs.fires.sum(0) >= 2)
     others = np.random.default_rng(seed).permutation(others[others != latent])[:_OTHERS]
-    lost = np.array([lost_without(scope, sae, latent, rows[at]) for at in where])
+    lost = np.array([runs.lost_without(latent, int(at)) for at in where])
     if len(lost) < 2:
         return []
-    null = [
-        float(
-            np.mean([lost_without(scope, sae, int(other), rows[at]) for at in np.flatnonzero(fires[:, other])[:_EACH]])
-        )
-        for other in others
-    ]
+    null = []
+    for other in others.tolist():
+        some = np.flatnonzero(runs.fires[:, other])[:_EACH].tolist()
+        null.append(float(np.mean([runs.lost_without(other, at) for at in some])))
     low, high = bootstrap_interval(lost, seed)
     p = float(chance(lost))
     return [
@@ -201,18 +196,3 @@ def _ablation(
             passed=bool(p < 0.05 and lost.mean() > 0),
         )
     ]
-
-
-@torch.no_grad()
-def lost_without(scope: Microscope, sae: SAE, latent: int, row: list[int]) -> float:
-    """Return by how much the mean loss of a prompt's tokens rises without a latent, in nats."""
-    device = input_device(scope.model)
-    ids = torch.tensor([row], device=device)
-    positions = torch.arange(len(row), device=device)[None]
-    off = [ScaleFeature(sae, latent, 0.0, positions=(1, len(row)))]
-    edits = edits_of(off, torch.zeros(1, 1, device=device), positions, torch.tensor([len(row)], device=device))
-    loss = []
-    for some in (None, edits):
-        log_p = scope.logits(ids, some)[0, :-1].float().log_softmax(-1)
-        loss.append(-float(log_p.gather(-1, ids[0, 1:, None]).double().mean()))
-    return loss[1] - loss[0]

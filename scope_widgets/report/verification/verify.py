@@ -18,8 +18,8 @@ from scope_widgets.report.entries.entry import Entry, Evidence
 from scope_widgets.report.scoring.documentation_score import score_of
 from scope_widgets.report.suite import Suite
 from scope_widgets.report.verification.behaviour_tests import BehaviourTests
-from scope_widgets.report.verification.features import LEAST_AUC, feature_evidence
-from scope_widgets.report.verification.items import Items, key_of
+from scope_widgets.report.verification.features import LEAST_AUC, FeatureTests
+from scope_widgets.report.verification.finished_steps import FinishedSteps, key_of
 
 if TYPE_CHECKING:
     from scope_widgets.report.documentation import Documentation
@@ -43,9 +43,8 @@ def verified(
         suite[entry.behaviour]
     digest = documentation.digest
     sources: list[SAE] = [saes] if isinstance(saes, SAE) else list(saes)
-    seen = [" ".join([name, *sorted(known)]) for name, known in sorted(documentation.discovery.items())]
     used = [f"{name} {number}" for name, number in sorted(versions().items())]
-    items = Items(folder, key_of("verification 2", digest, str(n), *seen, *map(_of_sae, sources), *used))
+    steps = FinishedSteps(folder, key_of("verification 4", digest, str(n), *map(_of_sae, sources), *used))
     seed = int(digest[:12], 16)
     found: dict[str, Entry] = {}
     first: dict[str, str] = {}
@@ -63,15 +62,14 @@ def verified(
             if own:
                 bar.set_description(f"Verifying {name}: ablations")
                 seen = documentation.discovery.get(name, [])
-                tests[name] = BehaviourTests(scope, suite[name], n, seed, seen, items)
+                tests[name] = BehaviourTests(scope, suite[name], n, seed, seen, steps)
                 for entry in own:
                     found[entry.id] = tests[name].ablation(entry)
             bar.update()
+        features = FeatureTests(scope, sources, suite, n, seed, documentation.discovery, steps)
         for entry in waiting:
             if entry.kind == "feature":
-                found[entry.id] = feature_evidence(
-                    scope, entry, sources, suite, n, seed, documentation.discovery, items
-                )
+                found[entry.id] = features.of(entry)
         _correct(found)
         for name in suite.names:
             if name in tests:
@@ -83,11 +81,11 @@ def verified(
                 for entry in tests[name].leave_one_out(left):
                     found[entry.id] = entry
             bar.update()
-        del tests
+        del tests, features
         entries = tuple(found[entry.id] for entry in documentation.entries)
         done = replace(documentation, entries=entries, provenance=_provenance(scope, seed, n))
         bar.set_description("Scoring")
-        score = score_of(done, scope, suite, n=n, items=items, bar=bar)
+        score = score_of(done, scope, suite, n=n, steps=steps, bar=bar)
     return replace(done, score=score)
 
 
@@ -119,6 +117,9 @@ def _correct(found: dict[str, Entry]) -> None:
                     f"Its claim tells its tokens with an AUC of {first.effect:.2f}, and {LEAST_AUC} is needed {over}."
                 )
             entry = replace(entry, status="rejected", reason=reason)
+        elif entry.kind == "feature" and len(entry.evidence) < 2:
+            reason = "It fires on fewer than two of the prompts, so that what is lost without it cannot be tested."
+            entry = replace(entry, reason=reason)
         elif entry.kind == "feature":
             failed = [one for one in entry.evidence[1:] if not one.passed]
             entry = replace(

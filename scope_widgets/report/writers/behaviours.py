@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.experiments.circuit.circuit import Circuit
-from scope_widgets.experiments.task import Task
 from scope_widgets.heads.score import score_repeated_tokens
 from scope_widgets.ioi.dataset.draw_prompts import prompts
 from scope_widgets.ioi.detection.detect import detect
@@ -68,9 +68,10 @@ def write_behaviour(
         pool = pool[: max(1, len(pool) // 2)]
     task = pool[:n]
     seen = tuple(dict.fromkeys(digest_of(row) for row in pool.clean))
-    if why := _absent(scope, task, seed):
+    looked_at = CircuitRun(scope, task, "counterfactual", seed)
+    if why := absent(looked_at):
         return Written(seen=seen, reason=why)
-    nodes = write_nodes(scope, pool, n, behaviour.dependences, seed=seed, notes=notes, groups=groups)
+    nodes = write_nodes(looked_at, pool, behaviour.dependences, seed=seed, notes=notes, groups=groups)
     # twice as many: of a template with one pair resampling would put the pair's own corrupted prompt in
     more = min(2 * n, len(pool))
     run = RecoveryRun(scope, pool[:more], seed)
@@ -130,12 +131,6 @@ WRITERS: Final[dict[str, Writer]] = {
     "agreement": write_behaviour,
     "capitals": write_behaviour,
 }
-
-
-def _absent(scope: Microscope, task: Task, seed: int) -> str:
-    from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
-
-    return absent(CircuitRun(scope, task, "counterfactual", seed))
 
 
 def _circuit_figure(behaviour: Behaviour, circuit: Circuit) -> Figure:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from scope_widgets._seeds import seed_of
+from scope_widgets.experiments.statistics.auc import auc
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.tokens import token_texts
 from scope_widgets.report.entries.entry import Entry
 from scope_widgets.report.suite import SUITE, Suite, digest_of
-from scope_widgets.report.verification.features import FEWEST, activations, auc, lost_without, prompts_of
+from scope_widgets.report.verification.features import FEWEST, prompts_of
+from scope_widgets.report.verification.latent_runs import LatentRuns
 from scope_widgets.report.writers.written import Written
 
 if TYPE_CHECKING:
@@ -95,10 +97,11 @@ def write_features(
                 found.append((float(covered[size - 1]), latent, texts[:size], ""))
         return Written(_entries(sae, index, found, behaviour, most))
     rows = prompts_of(scope, suite, n, seed_of(seed), {})
-    told = _told(scope, sae, rows, words)[: 2 * most]
+    runs = LatentRuns(scope, sae, rows)
+    told = _told(runs, words)[: 2 * most]
     kept = []
     for score, latent, texts, where in told:
-        lost = [lost_without(scope, sae, latent, rows[at]) for at in where[:_WITHOUT]]
+        lost = [runs.lost_without(latent, at) for at in where[:_WITHOUT]]
         if np.mean(lost) > 0 and len(lost) > 1:
             kept.append((score, latent, texts, f"; AUC {score:.2f} on {len(rows)} discovery prompts"))
     return Written(_entries(sae, index, kept, behaviour, most), tuple(dict.fromkeys(map(digest_of, rows))))
@@ -118,31 +121,31 @@ def _words(index: FeatureIndex) -> dict[int, tuple[list[str], list[float]]]:
 
 
 def _told(
-    scope: Microscope, sae: SAE, rows: list[list[int]], words: dict[int, tuple[list[str], list[float]]]
+    runs: LatentRuns, words: dict[int, tuple[list[str], list[float]]]
 ) -> list[tuple[float, int, list[str], list[int]]]:
     """Return latents whose words tell their tokens on prompts: AUC, latent, words, and on which prompts it fires."""
-    by_row = [activations(scope, sae, row) for row in rows]
-    active = np.concatenate(by_row)
-    texts = [text.strip() for row in rows for text in token_texts(scope.tokenizer, row)]
-    first = np.cumsum([0, *map(len, rows)])[:-1]
+    active = np.concatenate(runs.active)
+    texts = [text.strip() for row in runs.rows for text in token_texts(runs.scope.tokenizer, row)]
+    first = np.cumsum([0, *map(len, runs.rows)])[:-1]
     at: dict[str, list[int]] = {}
     for token, text in enumerate(texts):
         at.setdefault(text, []).append(token)
     found = []
     for latent, (candidates, shares) in words.items():
         values = active[:, latent]
-        labels = np.zeros(len(values), dtype=bool)
-        best: tuple[float, list[str]] = (0.0, [])
-        for size, word in enumerate(candidates[:_WORDS], 1):
-            labels[at.get(word.strip(), [])] = True
-            labels[first] = False
-            if sum(shares[:size]) < _HALF:
-                continue
-            if FEWEST <= labels.sum() <= len(labels) - FEWEST and values.any():
-                best = max(best, (round(auc(values, labels), 6), candidates[:size]), key=lambda one: one[0])
-        if best[0] >= _AUC:
-            where = [row for row, one in enumerate(by_row) if one[:, latent].any()]
-            found.append((best[0], latent, best[1], where))
+        labels = np.zeros((min(_WORDS, len(candidates)), len(values)), dtype=bool)  # of the first words, one more each
+        for size, word in enumerate(candidates[:_WORDS]):
+            labels[size:, at.get(word.strip(), [])] = True
+        labels[:, first] = False
+        n = labels.sum(1)
+        tried = (np.cumsum(shares)[: len(labels)] >= _HALF) & (n >= FEWEST) & (n <= len(values) - FEWEST)
+        if not tried.any() or not values.any():
+            continue
+        areas = np.where(tried, np.nan_to_num(auc(values, labels)).round(6), 0.0)
+        best = int(areas.argmax())
+        if areas[best] >= _AUC:
+            where = np.flatnonzero(runs.fires[:, latent]).tolist()
+            found.append((float(areas[best]), latent, candidates[: best + 1], where))
     return sorted(found, key=lambda one: (-one[0], one[1]))
 
 

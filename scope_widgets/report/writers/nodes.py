@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
-from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.claims.claim import ClaimData
@@ -41,9 +40,8 @@ _KEPT, _LOW = 0.88, 0.7
 
 
 def write_nodes(
-    scope: Microscope,
+    run: CircuitRun,
     pool: Task,
-    n: int,
     dependences: Sequence[tuple[str, ...]],
     *,
     seed: int,
@@ -55,10 +53,10 @@ def write_nodes(
 
     Parameters
     ----------
-    scope : Microscope
+    run : CircuitRun
+        The model on the pairs that are looked at, counterfactual.
     pool : Task
-        Discovery prompts: the first `n` are looked at, all give activations.
-    n : int
+        Discovery prompts: those first, all give activations.
     dependences : sequence of tuple of str
         Sets of roles that a claim may name, the most specific first.
     seed : int
@@ -67,11 +65,9 @@ def write_nodes(
     most : int, default 48
         Number of entries: those with the largest effects.
     """
-    task = pool[:n]
-    ablations: tuple[CircuitAblation, ...] = ("counterfactual", "resample")
-    runs = [CircuitRun(scope, task, ablation, seed) for ablation in ablations]
+    scope, task, graph, n = run.scope, run.task, run.graph, len(run.task)
+    runs = [run, CircuitRun(scope, task, "resample", seed)]
     effects = [Effects(run, lambda name, compute: compute(), seed) for run in runs]
-    graph = runs[0].graph
     found = []
     for name in graph.senders[1:]:
         if name.startswith("a") and int(name[1:].split(".")[0]) in graph.whole:
@@ -95,7 +91,7 @@ def write_nodes(
                 known[roles] = Donated(scope, pool, n, roles, seed)
             if not known[roles].enough:
                 continue
-            said = claim_evidence(known[roles], pool, tried, effects[which].of(tried), seed)
+            said = claim_evidence(known[roles], tried, effects[which].of(tried), seed)
             if all(one.passed and (one.test != "agree" or (one.effect >= _KEPT and one.low >= _LOW)) for one in said):
                 name = entry.components[0]
                 entries.append(replace(tried, note=(notes or {}).get(name, ""), group=(groups or {}).get(name, "")))
@@ -146,8 +142,7 @@ def _claims(
 def _attention(scope: Microscope, task: Task) -> dict[str, tuple[str, str]]:
     """Return of each head from where to where it attends most, if that is much."""
     best: dict[str, tuple[float, tuple[str, str]]] = {}
-    for roles in ATTENDS:
-        shares, even = attention_between(scope, task, *roles)
+    for roles, (shares, even) in zip(ATTENDS, attention_between(scope, task, ATTENDS), strict=True):
         mean = shares.mean(0)
         for layer in range(scope.n_layers):
             for head in range(scope.n_heads):

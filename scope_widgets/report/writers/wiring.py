@@ -94,7 +94,7 @@ def _holding(
         evidence, which = ablation_evidence(effects, entry, seed)
         if evidence.p >= ALPHA:
             continue
-        said = claim_evidence(donated, pool, entry, effects[which].of(entry), seed)
+        said = claim_evidence(donated, entry, effects[which].of(entry), seed)
         if all(one.passed and (one.test != "agree" or one.effect >= KEPT) for one in said):
             found.append(edge)
     return found

@@ -36,7 +36,7 @@ from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
-from scope_widgets.widgets.figures.captions import counted, made_of, number, origin
+from scope_widgets.widgets.figures.captions import counted, made_of, model_name, number, origin
 from scope_widgets.widgets.figures.circuit import draw_circuit
 
 #: what a saved page may hold of attention, and of the circuit as JSON
@@ -467,7 +467,7 @@ def _check_other(circuit: Circuit, compare: Any) -> None:
 
 
 def _title(circuit: Circuit) -> str:
-    model = circuit.model_id.rstrip("/").rsplit("/", 1)[-1]
+    model = model_name(circuit.model_id)
     if circuit.method == "provenance":
         return f"What makes {circuit.task.name} fire, {model}, on {len(circuit.task):,} prompts"
     return f"Circuit of {circuit.task.name}, {model}, found on {len(circuit.task):,} pairs of prompts"

@@ -29,6 +29,8 @@ class Displayed:
             raise NotImplementedError
         data, metadata = shown
         text = data.pop("text/plain")
+        # shown where a host knows no widget, or has no state of this one: VS Code would say that it found no renderer
+        data["text/html"] = ""
         publish_display_data(data, metadata)  # type: ignore[no-untyped-call,unused-ignore]
         publish_display_data({"text/plain": text, **self._still()})  # type: ignore[no-untyped-call,unused-ignore]
 

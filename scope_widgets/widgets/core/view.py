@@ -21,6 +21,7 @@ from scope_widgets.widgets.core.drawing.figure_files import FigureFiles
 from scope_widgets.widgets.core.drawing.png import width_of
 from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.head_notes import as_notes, said, triples
+from scope_widgets.widgets.core.opened_last import OpenedLast
 from scope_widgets.widgets.core.requests import Answer as Answer
 from scope_widgets.widgets.core.requests import Answers
 from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer
@@ -44,7 +45,7 @@ TALLEST, LARGEST = 20_000, 1e30
 _log = logging.getLogger("scope_widgets")
 
 
-class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
+class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget, metaclass=OpenedLast):  # type: ignore[misc,unused-ignore]
     """A view of a result.
 
     A subclass names its bundle, adds its traits and answers requests with methods ``answer_<name>(**args)``
@@ -84,6 +85,8 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
         "height": int | None,
     }
     selection: Selection = None  # type: ignore[assignment]
+    #: whether all constructors are through, see `OpenedLast`
+    made = False
     _own_layout = False
     #: traits that changed since the view was made, None once it is drawn
     _unheard: set[str] | None = None
@@ -142,6 +145,11 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
         self._unheard = set()
         self.selection.join(self)
         self.on_msg(self._hear)
+
+    def open(self) -> None:
+        """Open the channel to the browser, once all that the view has is there to be sent."""
+        if self.made:
+            super().open()
 
     def set_state(self, sync_data: Any) -> None:
         """Take traits from the browser; those that it may not set, or not to that, it gets back as they are."""

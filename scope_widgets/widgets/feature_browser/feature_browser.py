@@ -28,7 +28,7 @@ from scope_widgets.widgets.feature_browser.columns import COLUMNS, column, packe
 from scope_widgets.widgets.feature_browser.latent_page import latent_page, others_of, own_notes
 from scope_widgets.widgets.feature_browser.touched_latents import TouchedLatents
 from scope_widgets.widgets.feature_browser.why_it_fires import WhyItFires, checked_saes, place_of, rows_of
-from scope_widgets.widgets.figures.captions import number
+from scope_widgets.widgets.figures.captions import model_name, number
 from scope_widgets.widgets.figures.feature_browser import draw_latent, draw_list
 from scope_widgets.widgets.steering_panel import SteeringPanel
 
@@ -175,7 +175,7 @@ class FeatureBrowser(View):
         self._said_why: list[tuple[dict[str, Any], dict[str, Any]]] = []
         listed = b"" if latents is None else self._listed.astype("<i4").tobytes()
         manifest = index.manifest
-        model = manifest.model.rstrip("/").rsplit("/", 1)[-1]
+        model = model_name(manifest.model)
         columns: dict[str, Any] = packed(self.index, self._listed, compared)
         super().__init__(
             selection=selection,

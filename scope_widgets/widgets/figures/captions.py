@@ -19,6 +19,11 @@ def origin(model: str, prompts: Sequence[str]) -> str:
     return f"{said}; {len(prompts):,} prompts, the first {shown[0]}." if prompts else f"{said}."
 
 
+def model_name(model: str) -> str:
+    """Return the last part of the name or path of a model."""
+    return model.rstrip("/").rsplit("/", 1)[-1]
+
+
 def quoted(prompt: str) -> str:
     """Return a prompt in quotation marks, cut where it is very long."""
     text = " ".join(str(prompt).split())

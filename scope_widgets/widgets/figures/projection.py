@@ -17,8 +17,9 @@ from scope_widgets.widgets.figures.captions import number
 if TYPE_CHECKING:
     from scope_widgets.widgets.projection_view.columns import Column
 
-#: hues of classes on paper, as js/src/projection_view/colours.ts has them, and of what has no class or number
-_NAMES = ("00589f", "c46b00", "0a874e", "af538f", "2381b9", "a93b00", "878962", "6b4d00")
+#: hues of classes on paper, as js/src/projection_view/colours.ts has them, and of classes without one; what has no
+#: value is a ring of that grey
+_NAMES = ("00589f", "c46b00", "0a874e", "af538f", "878962", "2381b9", "a93b00", "6b4d00")
 HUES = np.array([[int(one[at : at + 2], 16) for at in (0, 2, 4)] for one in _NAMES], np.uint8)
 OTHER = np.array([0x9A, 0xA0, 0xA8], np.uint8)
 #: more points are a picture, of so many pixels a point of paper
@@ -75,6 +76,10 @@ class Shown:
             found = coloured(*self._on_scale(column.values), table(column.signed))
         return np.where(known[:, None], found, OTHER).astype(np.uint8)
 
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """Return which points have no class or number, bool [point]."""
+        return np.zeros(len(self.places), bool) if self.column is None else ~np.isfinite(self.column.values)
+
     def _on_scale(self, values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float, float]:
         low, high = self.ends()
         if not self.log or low < 0:
@@ -114,14 +119,16 @@ def dotted(shown: Shown, width: int, height: int, size: int = 3) -> Colours:
     scale, left, top = _fit(shown.frame, width - 4 * size, height - 4 * size)
     x = (shown.places[:, 0] * scale + left + 2 * size).round().astype(int)
     y = (top - shown.places[:, 1] * scale + 2 * size).round().astype(int)
-    colours = shown.colours()
+    colours, missing = shown.colours(), shown.missing()
     chosen = np.zeros(len(x), bool)
     chosen[shown.selected] = True
     order = np.argsort(chosen, kind="stable")
+    rim = (-(size // 2), size - size // 2 - 1)
     for down in range(-(size // 2), size - size // 2):
         for across in range(-(size // 2), size - size // 2):
             rows, columns = (y[order] + down).clip(0, height - 1), (x[order] + across).clip(0, width - 1)
-            picture[rows, columns] = colours[order]
+            drawn = ~missing[order] if down not in rim and across not in rim else slice(None)
+            picture[rows[drawn], columns[drawn]] = colours[order][drawn]
     return picture
 
 
@@ -157,10 +164,16 @@ def _dots(paper: Paper, shown: Shown, left: float, top: float, wide: float, high
     radius = 1.8 if len(shown.places) < 300 else 1.2
     scale, x0, y0 = _fit(shown.frame, wide - 6 * radius, high - 6 * radius)
     x, y = left + 3 * radius + shown.places[:, 0] * scale + x0, top + 3 * radius + y0 - shown.places[:, 1] * scale
-    colours, chosen = shown.colours(), set(shown.selected.tolist())
+    colours, missing, chosen = shown.colours(), shown.missing(), set(shown.selected.tolist())
     for at in range(len(x)):
-        extra = f' stroke="{SELECT}" stroke-width="1"' if at in chosen else ""
-        paper.dot(float(x[at]), float(y[at]), radius, hex_of(colours[at]), extra)
+        edge = f' stroke="{SELECT}" stroke-width="1"' if at in chosen else ""
+        colour, place = hex_of(colours[at]), (float(x[at]), float(y[at]))
+        if not missing[at]:
+            paper.dot(*place, radius, colour, edge)
+            continue
+        paper.dot(*place, radius - 0.3, "none", f' stroke="{colour}" stroke-width=".6"')
+        if edge:
+            paper.dot(*place, radius, "none", edge)
 
 
 def _key(paper: Paper, shown: Shown) -> None:
@@ -168,7 +181,7 @@ def _key(paper: Paper, shown: Shown) -> None:
     if column is None:
         return
     missing = int((~np.isfinite(column.values)).sum())
-    without = [(_swatch(OTHER), f"none ({missing:,})")] if missing else []
+    without = [(_ring(OTHER), f"none ({missing:,})")] if missing else []
     paper.y += 2
     if column.classes is None:
         low, high = shown.ends()
@@ -189,3 +202,7 @@ def _key(paper: Paper, shown: Shown) -> None:
 
 def _swatch(colour: npt.NDArray[Any]) -> str:
     return f'<circle cx="4" cy="4" r="3" fill="{hex_of(colour)}" stroke="{LINE}" stroke-width=".3"/>'
+
+
+def _ring(colour: npt.NDArray[Any]) -> str:
+    return f'<circle cx="4" cy="4" r="2.5" fill="none" stroke="{hex_of(colour)}" stroke-width="1"/>'

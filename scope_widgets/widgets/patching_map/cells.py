@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scope_widgets.widgets.figures.captions import model_name
+
 Floats = npt.NDArray[np.floating[Any]]
 
 #: more than this would be a message of over 10 MB to the browser
@@ -206,7 +208,7 @@ def _vanishes(result: Any) -> bool:
 
 def _model(result: Any) -> str:
     provenance = getattr(result, "provenance", None)
-    return str(getattr(provenance, "model", "model")).rstrip("/").rsplit("/", 1)[-1]
+    return model_name(str(getattr(provenance, "model", "model")))
 
 
 def _difference(result: Any, metric: str) -> str:

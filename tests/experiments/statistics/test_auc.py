@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from scope_widgets import evals
 from scope_widgets.experiments.statistics.auc import auc, auc_interval
+from scope_widgets.report.verification.features import _firing
 
 
 def test_it_is_the_share_of_pairs():
@@ -23,6 +25,14 @@ def test_what_differs_by_rounding_is_a_tie():
     assert auc(np.array([1.0, 1.0 + 1e-14, 1.0 - 1e-14, 1.0]), np.array([True, False, True, False])) == 0.5
     assert auc(np.zeros(4), np.array([True, False, True, False])) == 0.5
     assert np.isnan(auc(np.arange(3.0), np.zeros(3, dtype=bool)))
+
+
+def test_what_rounding_orders_is_a_tie_for_features_and_scorers_too():
+    labels = [np.array([False, False, True]), np.array([True, False, True])]
+    values = [np.array([0.3, 0.1 + 0.2, 0.3]), np.array([0.1 + 0.2, 0.3, 0.3])]
+    assert _firing(values, labels, 0).effect == 0.5
+    labelled = evals.LabelledTexts(("a", "b"), np.array([True, False]), ("", ""))
+    assert evals.scorer_auc(lambda texts: [0.1 + 0.2, 0.3], labelled) == 0.5
 
 
 @pytest.mark.parametrize(("distance", "n"), [(0.0, (20, 20)), (1.0, (40, 10)), (2.5, (15, 15))])

@@ -12,9 +12,9 @@ from scope_widgets.experiments.statistics.paired_tests import (
     clustered_error,
     equivalence,
     mcnemar,
+    rare_error,
     sign_flip,
     smallest_detectable,
-    yes_no_error,
 )
 
 
@@ -49,6 +49,14 @@ def test_bca_of_nothing_that_varies():
     assert bca_interval(np.full(5, 0.1)) == (pytest.approx(0.1), pytest.approx(0.1))
     assert np.isnan(bca_interval(np.array([1.0]))).all()
     assert np.isnan(bca_interval(np.arange(4.0), clusters=["a"] * 4)).all()
+
+
+def test_bca_takes_draws_that_are_the_mean_up_to_rounding_for_ties():
+    """Of values such as 1 and 3 times .1 sums differ by their order; the interval is that of 1 and 3, a tenth."""
+    values = np.repeat([1.0, 2.0, 3.0], 7)
+    whole = np.array(bca_interval(values))
+    for unit in (0.1, 1 / 3, 0.7):
+        np.testing.assert_allclose(bca_interval(values * unit), whole * unit, rtol=1e-9)
 
 
 def test_bca_covers():
@@ -127,10 +135,23 @@ def test_errors_and_equivalence():
 
 
 def test_few_answers_do_not_show_that_shares_are_kept():
-    same = np.arange(20) % 2 == 0
-    assert equivalence(0.0, yes_no_error(same, same), 19, 0.05) > 0.05
-    same = np.arange(400) % 2 == 0
-    assert equivalence(0.0, yes_no_error(same, same), 399, 0.05) < 0.001
+    assert equivalence(0.0, rare_error(np.zeros(20), 1.0), 19, 0.05) > 0.05
+    assert equivalence(0.0, rare_error(np.zeros(400), 1.0), 399, 0.05) < 0.001
+    assert equivalence(0.0, rare_error(np.zeros(400), 1.0, clusters=np.arange(400) // 20), 19, 0.05) > 0.05
+
+
+def test_the_error_of_yes_and_no_is_that_of_agresti_and_min():
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        n = int(generator.integers(2, 40))
+        before, after = generator.integers(0, 2, (2, n))
+        gained, lost = (after > before).sum() + 0.5, (after < before).sum() + 0.5
+        theirs = np.sqrt(gained + lost - (gained - lost) ** 2 / (n + 2)) / (n + 2)
+        assert rare_error(after - before, 1.0) == pytest.approx(theirs)
+        twice = rare_error((after - before).repeat(3), 1.0, clusters=np.arange(n).repeat(3))
+        assert twice == pytest.approx(theirs)  # a copy of each item is no new one
+    large = rare_error(np.zeros(100), 1.0, clusters=np.minimum(np.arange(100), 50))
+    assert large == pytest.approx(1 / (100**2 / (50 + 50**2) + 2))
 
 
 def test_the_smallest_detectable_difference_is_detected_in_four_of_five():

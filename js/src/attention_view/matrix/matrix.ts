@@ -1,16 +1,17 @@
 /** The opened head: query down, key across. */
+
+import { showing } from "../../core/attention/matrix_frame";
+import { drawAxisNames, drawLabels, type Pinned } from "../../core/attention/matrix_labels";
+import { read } from "../../core/attention/pattern";
+import type { Raster } from "../../core/attention/raster";
 import { context, h } from "../../core/elements/dom";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { createWalker, type Walker } from "../../core/keyboard/keyboard_grid";
 import { draw, watch } from "../../core/reactive";
 import { plainAt } from "../../core/tokens";
-import { showing } from "../layout";
 import { WORDS } from "../opened_head_quantity";
-import { read } from "../patterns/pattern";
-import type { Raster } from "../patterns/raster";
 import { PANEL_TITLES, type State } from "../state";
 import { drawCells, drawClipMarks, drawCross, drawSelected, placeOf } from "./matrix_drawing";
-import { drawAxisNames, drawLabels, type Pinned } from "./matrix_labels";
 import { listenToPointer, pointAt } from "./matrix_pointer";
 import { type Matrix, type MatrixOptions, matrixOf } from "./matrix_state";
 

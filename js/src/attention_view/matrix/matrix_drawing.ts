@@ -1,11 +1,12 @@
 /** Draws a matrix: its cells below, and above them what is pointed at and selected. */
+
+import { type Frame, forVisible } from "../../core/attention/matrix_frame";
+import { type Pattern, read } from "../../core/attention/pattern";
+import { paint, type Raster, type Window } from "../../core/attention/raster";
 import type { Table } from "../../core/drawing/colour";
 import { hatching } from "../../core/drawing/hatching";
 import type { Scale } from "../../core/drawing/scale";
 import type { Theme } from "../../core/elements/theme";
-import type { Frame } from "../layout";
-import { type Pattern, read } from "../patterns/pattern";
-import { paint, type Raster, type Window } from "../patterns/raster";
 
 /** Below this many pixels a cell carries no mark of its own. */
 const MARKED_CELL = 8;
@@ -80,17 +81,6 @@ export function drawClipMarks(
     pen.lineTo(right, top + corner);
   });
   pen.fill();
-}
-
-/** Visit the cells of the triangle that a window shows. */
-export function forVisible(
-  { query, key, span }: Window,
-  size: number,
-  visit: (query: number, key: number) => void,
-): void {
-  const lastQuery = Math.min(size, Math.ceil(query + span));
-  for (let q = Math.floor(query); q < lastQuery; q++)
-    for (let k = Math.floor(key), end = Math.min(q + 1, Math.ceil(key + span)); k < end; k++) visit(q, k);
 }
 
 /** Light lines around the row and column of a cell. */

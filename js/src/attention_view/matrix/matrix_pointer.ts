@@ -1,14 +1,16 @@
 /** The pointer over a matrix: the note beside it, selecting, zooming and moving. */
+
+import { inside, KEY_LABEL_ANGLE, zoomed } from "../../core/attention/matrix_frame";
+import { isExact, read } from "../../core/attention/pattern";
 import { h } from "../../core/elements/dom";
+import { followPointer, placeIn } from "../../core/elements/pointer";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { exact } from "../../core/format";
 import type { Walker } from "../../core/keyboard/keyboard_grid";
 import { signal, watch } from "../../core/reactive";
-import type { Head } from "../../core/selection";
+import { type Head, headText } from "../../core/selection";
 import { tokenSpanAt } from "../../core/tokens";
-import { inside, KEY_LABEL_ANGLE, zoomed } from "../layout";
-import { isExact, read } from "../patterns/pattern";
-import { headText, PANEL_TITLES, type PanelName, type State } from "../state";
+import { PANEL_TITLES, type PanelName, type State } from "../state";
 import type { Brush, Matrix } from "./matrix_state";
 
 export function listenToPointer(matrix: Matrix, walker: Walker, tooltip: Tooltip, until: AbortSignal): void {
@@ -57,10 +59,9 @@ function listenToHover(matrix: Matrix, tooltip: Tooltip, until: AbortSignal): vo
 
 /** Where a pointer is: a cell of the triangle, or a label (then only one of the two). */
 function locate({ element, frame, state, panel }: Matrix, event: MouseEvent): { query?: number; key?: number } {
-  const bounds = element.getBoundingClientRect();
   const { left, top, side } = frame.peek();
   const view = state.windowOf(panel).peek();
-  const [x, y] = [event.clientX - bounds.left, event.clientY - bounds.top];
+  const [x, y] = placeIn(element, event);
   const query = Math.floor(view.query + ((y - top) / side) * view.span);
   const key = Math.floor(view.key + ((x - left) / side) * view.span);
   const [inX, inY] = [x >= left && x < left + side, y >= top && y < top + side];
@@ -85,29 +86,31 @@ function listenToPress(matrix: Matrix, walker: Walker): void {
     if (start.query === undefined) return;
     const from: [number, number] = [start.query, start.key!];
     const view = state.windowOf(panel).peek();
-    element.setPointerCapture(down.pointerId);
-    element.onpointermove = (move) => {
-      const moved = { x: move.clientX - down.clientX, y: move.clientY - down.clientY };
-      if (Math.hypot(moved.x, moved.y) < 4 && !brush.peek()) return;
-      if (down.altKey) {
-        const cell = matrix.frame.peek().side / view.span;
-        const to = { query: view.query - moved.y / cell, key: view.key - moved.x / cell, span: view.span };
-        state.setWindow(panel, inside(to, state.sizeOf(panel)));
-        return;
-      }
-      const { query, key } = locate(matrix, move);
-      if (query !== undefined && key !== undefined) brush.value = { from, to: [query, key] };
-    };
-    element.onlostpointercapture = () => {
-      element.onpointermove = element.onlostpointercapture = null;
-      const drawn = brush.peek();
-      brush.value = undefined;
-      if (drawn) state.selectTokens(tokensIn(drawn, state.sizeOf(panel)), down.shiftKey, panel);
-      else if (!down.altKey && from[1] <= from[0]) {
-        walker.stand(...from);
-        state.selectTokens([from[0]], down.shiftKey, panel);
-      }
-    };
+    followPointer(
+      element,
+      down,
+      (move) => {
+        const moved = { x: move.clientX - down.clientX, y: move.clientY - down.clientY };
+        if (Math.hypot(moved.x, moved.y) < 4 && !brush.peek()) return;
+        if (down.altKey) {
+          const cell = matrix.frame.peek().side / view.span;
+          const to = { query: view.query - moved.y / cell, key: view.key - moved.x / cell, span: view.span };
+          state.setWindow(panel, inside(to, state.sizeOf(panel)));
+          return;
+        }
+        const { query, key } = locate(matrix, move);
+        if (query !== undefined && key !== undefined) brush.value = { from, to: [query, key] };
+      },
+      () => {
+        const drawn = brush.peek();
+        brush.value = undefined;
+        if (drawn) state.selectTokens(tokensIn(drawn, state.sizeOf(panel)), down.shiftKey, panel);
+        else if (!down.altKey && from[1] <= from[0]) {
+          walker.stand(...from);
+          state.selectTokens([from[0]], down.shiftKey, panel);
+        }
+      },
+    );
   });
 }
 
@@ -115,10 +118,10 @@ function zoomByWheel({ element, frame, state, panel }: Matrix, event: WheelEvent
   if (!event.ctrlKey || !state.shown.peek()) return;
   event.preventDefault();
   const { left, top, side } = frame.peek();
-  const bounds = element.getBoundingClientRect();
+  const [x, y] = placeIn(element, event);
   const view = state.windowOf(panel).peek();
-  const query = view.query + ((event.clientY - bounds.top - top) / side) * view.span;
-  const key = view.key + ((event.clientX - bounds.left - left) / side) * view.span;
+  const query = view.query + ((y - top) / side) * view.span;
+  const key = view.key + ((x - left) / side) * view.span;
   state.setWindow(panel, zoomed(view, Math.exp(event.deltaY * 0.004), query, key, state.sizeOf(panel)));
 }
 

@@ -1,12 +1,13 @@
 /** What a matrix shows and where: what its drawing and its pointer share. */
+
+import { type Frame, matrixFrame } from "../../core/attention/matrix_frame";
+import { LABEL_FONT_SIZE, labelRoom } from "../../core/attention/matrix_labels";
+import type { Pattern } from "../../core/attention/pattern";
+import { type Raster, rasterise } from "../../core/attention/raster";
 import { computed, type ReadonlySignal, type Signal, signal, sizeOf } from "../../core/reactive";
 import type { Head } from "../../core/selection";
-import { type Frame, matrixFrame } from "../layout";
-import type { Pattern } from "../patterns/pattern";
-import { type Raster, rasterise } from "../patterns/raster";
 import { thumbnail } from "../patterns/thumbnails";
 import type { PanelName, State } from "../state";
-import { LABEL_FONT_SIZE, labelRoom } from "./matrix_labels";
 
 export interface Brush {
   from: [query: number, key: number];

@@ -1,12 +1,13 @@
 /** Fetches patterns and thumbnails from Python, and keeps those that were looked at last. */
 
+import { KeptPatterns } from "../../core/attention/kept_patterns";
+import { difference, isExact, makePattern, type Pattern } from "../../core/attention/pattern";
 import { bytes, float32 } from "../../core/bytes";
 import { computed, type ReadonlySignal, type Signal, signal, trait } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
 import type { Head } from "../../core/selection";
 import type { Model } from "../../core/widget_model";
 import type { AttentionViewTraits } from "../../generated/traits";
-import { difference, isExact, makePattern, type Pattern } from "./pattern";
 
 export type Side = "a" | "b";
 /** What the patterns hold: attention, or that times the size of what is written of the key. */
@@ -15,13 +16,11 @@ export type Quantity = AttentionViewTraits["quantity"];
 /** The requests for a whole pattern and for exact rows of it. */
 const REQUESTS = { attention: ["head", "rows"], value_weighted: ["weighted", "weighted_rows"] } as const;
 
-const KEPT_BYTES = 96_000_000;
 /** Exact rows come in blocks: hovering goes to neighbours next. */
 const BLOCK = 32;
 
 export class Patterns {
-  readonly #found = new Map<string, Signal<Pattern | undefined>>();
-  readonly #asking = new Map<string, { head: Head; controller: AbortController }>();
+  readonly #kept = new KeptPatterns();
   readonly #rowsAsked = new Set<string>();
   readonly #sizes: Record<Side, number>;
   readonly #partners: readonly number[] | undefined;
@@ -67,52 +66,44 @@ export class Patterns {
 
   /** The pattern, undefined until it is there. "difference" is B - A. */
   get(head: Head, panel: Side | "difference"): ReadonlySignal<Pattern | undefined> {
-    return this.#entry(`${head} ${panel} ${this.quantity.value}`);
+    return this.#kept.entry(`${head} ${panel} ${this.quantity.value}`);
   }
 
   /** Ask for a pattern unless it is there; those that are asked for and not of a wanted head are given up. */
   async load(head: Head, side: Side, wanted: readonly Head[]): Promise<void> {
     const quantity = this.quantity.peek();
-    const key = `${head} ${side} ${quantity}`;
-    const entry = this.#entry(key);
-    this.#touch(key, entry);
-    if (entry.peek() || this.#asking.has(key)) return;
-    for (const other of this.#asking.values())
-      if (!wanted.some((one) => `${one}` === `${other.head}`)) other.controller.abort();
-    const controller = new AbortController();
-    this.#asking.set(key, { head, controller });
-    this.loading.value = "loading exact values …";
+    const name = `${head} ${side} ${quantity}`;
+    const own = new Set(wanted.map(String));
+    const isNew = !this.#kept.entry(name).peek() && !this.#kept.isAsked(name);
+    if (isNew) for (const other of [...this.#kept.asked]) if (!own.has(other.split(" ")[0]!)) this.#kept.giveUp(other);
     try {
-      const { data, buffers } = await this.requests.ask(
-        REQUESTS[quantity][0],
-        { layer: head[0], head: head[1], side },
-        {
-          signal: controller.signal,
-          onProgress: (_done, _total, text) => (this.loading.value = text),
-        },
-      );
-      entry.value = makePattern(
-        this.#sizes[side],
-        data.exact ? float32(buffers[0]!) : bytes(buffers[0]!),
-        data.step,
-        data.exact,
-      );
+      await this.#kept.load(name, (until) => this.#ask(head, side, quantity, until));
+      if (!isNew) return;
       this.problem.value = "";
       this.#combine(head, quantity);
     } catch (error) {
       if ((error as Error).name !== "AbortError") this.problem.value = (error as Error).message;
     } finally {
-      this.#asking.delete(key);
-      if (!this.#asking.size) this.loading.value = "";
-      this.#forgetOldest();
+      if (this.#kept.asked.next().done) this.loading.value = "";
     }
+  }
+
+  async #ask(head: Head, side: Side, quantity: Quantity, until: AbortSignal): Promise<Pattern> {
+    this.loading.value = "loading exact values …";
+    const { data, buffers } = await this.requests.ask(
+      REQUESTS[quantity][0],
+      { layer: head[0], head: head[1], side },
+      { signal: until, onProgress: (_done, _total, text) => (this.loading.value = text) },
+    );
+    const values = data.exact ? float32(buffers[0]!) : bytes(buffers[0]!);
+    return makePattern(this.#sizes[side], values, data.step, data.exact);
   }
 
   /** Make rows `first` to `last` - 1 of some sides exact; resolves when they are. Rejects without a kernel. */
   async loadRows(head: Head, sides: readonly Side[], first: number, last: number): Promise<void> {
     const quantity = this.quantity.peek();
     for (const side of sides) {
-      const entry = this.#entry(`${head} ${side} ${quantity}`);
+      const entry = this.#kept.entry(`${head} ${side} ${quantity}`);
       const pattern = entry.peek();
       if (!pattern || pattern.exact) continue;
       const { buffers } = await this.requests.ask(REQUESTS[quantity][1], {
@@ -136,7 +127,7 @@ export class Patterns {
   /** Ask for the exact block around a row, once. */
   wantRow(head: Head, side: Side, query: number): void {
     const quantity = this.quantity.peek();
-    const pattern = this.#entry(`${head} ${side} ${quantity}`).peek();
+    const pattern = this.#kept.entry(`${head} ${side} ${quantity}`).peek();
     const first = Math.floor(query / BLOCK) * BLOCK;
     const key = `${head} ${side} ${first} ${quantity}`;
     if (!pattern || isExact(pattern, query) || this.#rowsAsked.has(key)) return;
@@ -150,28 +141,9 @@ export class Patterns {
 
   #combine(head: Head, quantity: Quantity): void {
     const entry = (panel: Side | "difference"): Signal<Pattern | undefined> =>
-      this.#entry(`${head} ${panel} ${quantity}`);
+      this.#kept.entry(`${head} ${panel} ${quantity}`);
     const [a, b] = [entry("a").peek(), entry("b").peek()];
     if (a && b) entry("difference").value = difference(a, b, this.#partners);
-  }
-
-  #entry(key: string): Signal<Pattern | undefined> {
-    let entry = this.#found.get(key);
-    if (!entry) this.#found.set(key, (entry = signal(undefined)));
-    return entry;
-  }
-
-  #touch(key: string, entry: Signal<Pattern | undefined>): void {
-    this.#found.delete(key);
-    this.#found.set(key, entry);
-  }
-
-  #forgetOldest(): void {
-    let total = 0;
-    for (const [key, entry] of [...this.#found].reverse()) {
-      total += entry.peek()?.values.byteLength ?? 0;
-      if (total > KEPT_BYTES) this.#found.delete(key);
-    }
   }
 
   /** Ask for the layers that Python had no time for before the cell ended, or that a server is to draw. */

@@ -1,9 +1,9 @@
 /** Thumbnails: small pictures of whole patterns, quantised; good for drawing only. */
 
+import { EMPTY, type Raster } from "../../core/attention/raster";
 import { entryOf } from "../../core/drawing/scale";
 import type { Head } from "../../core/selection";
 import type { PanelName, State } from "../state";
-import { EMPTY, type Raster } from "./raster";
 
 /** The thumbnail of a head as a raster; undefined while its layer has not arrived. */
 export function thumbnail(state: State, [layer, head]: Head, panel: PanelName): Raster | undefined {

@@ -1,5 +1,5 @@
 /** All edges of a model, the strongest first; an edge is its rank everywhere. */
-import { type Bytes, bytes, float32 } from "../../core/bytes";
+import { bytes, float32, uint16 } from "../../core/bytes";
 import type { Model } from "../../core/widget_model";
 import type { CircuitGraphTraits } from "../../generated/traits";
 import type { Graph } from "./graph";
@@ -68,10 +68,4 @@ export class Edges {
     }
     return { into, out };
   }
-}
-
-export function uint16(value: Bytes): Uint16Array {
-  const all = bytes(value);
-  const b = all.byteOffset % 2 ? all.slice() : all;
-  return new Uint16Array(b.buffer, b.byteOffset, b.byteLength >> 1);
 }

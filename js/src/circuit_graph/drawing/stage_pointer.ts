@@ -1,4 +1,5 @@
 /** The pointer over the graph: the note beside it, choosing, moving a node, selecting those inside a rectangle. */
+import { followPointer, placeIn } from "../../core/elements/pointer";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { curveNote, unitNote } from "../panel/tooltip_text";
 import type { Place, Pointed, State } from "../state";
@@ -68,8 +69,7 @@ function listenToPress(stage: Stage): void {
     const mark = markAt(state.scene.peek().marks, ...start);
     const drag = mark ? dragOfNode(stage, mark, start) : dragOfBrush(stage, start);
     let dragged = false;
-    element.setPointerCapture(down.pointerId);
-    element.onpointermove = (move) => {
+    const follow = (move: PointerEvent): void => {
       const [x, y] = pointOf(stage, move);
       dragged ||= Math.hypot(x - start[0], y - start[1]) > SLACK;
       if (!dragged) return;
@@ -82,11 +82,11 @@ function listenToPress(stage: Stage): void {
       if (dragged) drag.drop(pointOf(stage, up), up.shiftKey);
       else click(stage, up);
     };
-    element.onlostpointercapture = () => {
-      element.onpointermove = element.onpointerup = element.onlostpointercapture = null;
+    followPointer(element, down, follow, () => {
+      element.onpointerup = null;
       state.moving.value = undefined;
       brush.hidden = true;
-    };
+    });
   });
 }
 
@@ -139,11 +139,7 @@ function click(stage: Stage, event: MouseEvent): void {
   }
 }
 
-/** Within the stage. */
-function pointOf({ element }: Stage, event: MouseEvent): Point {
-  const { left, top } = element.getBoundingClientRect();
-  return [event.clientX - left, event.clientY - top];
-}
+const pointOf = ({ element }: Stage, event: MouseEvent): Point => placeIn(element, event);
 
 function pointed(stage: Stage, event: MouseEvent): Pointed {
   const [x, y] = pointOf(stage, event);

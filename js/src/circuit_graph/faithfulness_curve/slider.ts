@@ -1,6 +1,7 @@
 /** The threshold: how many of all edges are kept, on the axis of the curve. */
 
 import { h } from "../../core/elements/dom";
+import { followPointer } from "../../core/elements/pointer";
 import { counted, share } from "../../core/format";
 import { watch } from "../../core/reactive";
 import type { State } from "../state";
@@ -33,13 +34,15 @@ export function createSlider(state: State, until: AbortSignal): HTMLElement {
     if (!most || down.button) return;
     down.preventDefault();
     thumb.focus();
-    element.setPointerCapture(down.pointerId);
     if (down.target !== thumb) state.sliding.value = at(down);
-    element.onpointermove = (move) => (state.sliding.value = at(move));
-    element.onlostpointercapture = () => {
-      element.onpointermove = element.onlostpointercapture = null;
-      if (state.sliding.peek() !== undefined) state.keep(state.sliding.peek()!);
-    };
+    followPointer(
+      element,
+      down,
+      (move) => (state.sliding.value = at(move)),
+      () => {
+        if (state.sliding.peek() !== undefined) state.keep(state.sliding.peek()!);
+      },
+    );
   });
   thumb.addEventListener("keydown", (event) => {
     const from = now();

@@ -143,7 +143,7 @@ export function createFootnote(state: State, until: AbortSignal): HTMLElement {
 }
 
 /** Of selected heads and MLPs that the circuit is without: nothing would stand out, and no one knew why. */
-export function outsideWords(state: State): string {
+function outsideWords(state: State): string {
   const included = state.included.value;
   const outside = state.selected.value.flatMap((key) => {
     const unit = state.unitOf(key);

@@ -4,18 +4,22 @@ import type { Rgb } from "../elements/theme";
 /** 256 colours as little-endian 0xAABBGGRR, what a canvas' ImageData holds. */
 export type Table = Uint32Array;
 
-const mix = (a: Rgb, b: Rgb, t: number): Rgb => [
+export const mix = (a: Rgb, b: Rgb, t: number): Rgb => [
   a[0] + (b[0] - a[0]) * t,
   a[1] + (b[1] - a[1]) * t,
   a[2] + (b[2] - a[2]) * t,
 ];
-const hex = (text: string): Rgb => [0, 2, 4].map((i) => parseInt(text.slice(i, i + 2), 16)) as unknown as Rgb;
+/** "1a3a5f" or "#1a3a5f". */
+export const hexRgb = (text: string): Rgb => {
+  const digits = text.replace("#", "");
+  return [0, 2, 4].map((i) => parseInt(digits.slice(i, i + 2), 16)) as unknown as Rgb;
+};
 
 /** Viridis at 0, 1/16, ... 1 (van der Walt and Smith, CC0). */
 const VIRIDIS =
   "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1fa088 28ae80 3fbc73 5ec962 84d44b addc30 d8e219 fde725"
     .split(" ")
-    .map(hex);
+    .map(hexRgb);
 const BLUE_RED_LIGHT = "15396b 2166ac 4393c3 92c5de d1e5f0 . fddbc7 f4a582 d6604d b2182b 6d0d1c".split(" ");
 const BLUE_RED_DARK = "c6e2ff 7dbcff 3f92e6 265f9e 1a3a5f . 5f251d 9e3d2b e6664a ff9e80 ffddd0".split(" ");
 
@@ -25,7 +29,7 @@ function along(anchors: readonly Rgb[], t: number): Rgb {
   return mix(anchors[i]!, anchors[i + 1]!, at - i);
 }
 
-const pack = ([r, g, b]: Rgb): number =>
+export const pack = ([r, g, b]: Rgb): number =>
   ((255 << 24) | (Math.round(b) << 16) | (Math.round(g) << 8) | Math.round(r)) >>> 0;
 
 /**
@@ -51,9 +55,12 @@ export function seenTable(ground: Rgb, dark: boolean): Table {
 
 /** Signed: blue, the ground, red; entry 127.5 is zero. */
 export function signedTable(ground: Rgb, dark: boolean): Table {
-  const anchors = (dark ? BLUE_RED_DARK : BLUE_RED_LIGHT).map((text) => (text === "." ? ground : hex(text)));
+  const anchors = (dark ? BLUE_RED_DARK : BLUE_RED_LIGHT).map((text) => (text === "." ? ground : hexRgb(text)));
   return Uint32Array.from({ length: 256 }, (_, i) => pack(along(anchors, i / 255)));
 }
+
+/** A packed colour without its opacity. */
+export const unpack = (packed: number): Rgb => [packed & 255, (packed >> 8) & 255, (packed >> 16) & 255];
 
 export const cssColour = (packed: number): string =>
   `rgb(${packed & 255} ${(packed >> 8) & 255} ${(packed >> 16) & 255})`;

@@ -1,6 +1,7 @@
 /** The legend of a colour scale: a bar with numbers, limits that can be dragged, linear or log. */
 
 import { context, h } from "../elements/dom";
+import { followPointer } from "../elements/pointer";
 import type { Theme } from "../elements/theme";
 import { aboveText, short } from "../format";
 import { computed, type ReadonlySignal, type Signal, signal, watch } from "../reactive";
@@ -145,16 +146,18 @@ function createHandle(
   element.addEventListener("pointerdown", (down) => {
     down.preventDefault();
     element.focus();
-    element.setPointerCapture(down.pointerId);
     dragging.value = true;
     // A count of what is clipped comes and goes beside the bar: what it moves must not move the limit again.
     const { left } = bar.getBoundingClientRect();
-    element.onpointermove = (move) => change(mark, valueUnder(move.clientX - left));
-    element.onlostpointercapture = () => {
-      element.onpointermove = null;
-      dragging.value = false;
-      onCommit();
-    };
+    followPointer(
+      element,
+      down,
+      (move) => change(mark, valueUnder(move.clientX - left)),
+      () => {
+        dragging.value = false;
+        onCommit();
+      },
+    );
   });
   element.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];

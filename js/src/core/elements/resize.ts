@@ -1,8 +1,10 @@
 /** The lower edge of a view: drag it, or move it with the arrow keys. */
+
 import type { ViewTraits } from "../../generated/traits";
 import { watch } from "../reactive";
 import type { View } from "../view";
 import { h } from "./dom";
+import { followPointer } from "./pointer";
 
 const LEAST = 240;
 /** See `.sw-prompt`. */
@@ -33,12 +35,12 @@ export function resizable(
   };
   edge.addEventListener("pointerdown", (down) => {
     const from = root.offsetHeight - down.clientY;
-    edge.setPointerCapture(down.pointerId);
-    edge.onpointermove = (move) => set(from + move.clientY);
-    edge.onlostpointercapture = () => {
-      edge.onpointermove = null;
-      onChange(height);
-    };
+    followPointer(
+      edge,
+      down,
+      (move) => set(from + move.clientY),
+      () => onChange(height),
+    );
   });
   edge.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 24, ArrowUp: -24 }[event.key];

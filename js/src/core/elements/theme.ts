@@ -91,9 +91,10 @@ function readTheme(root: HTMLElement, forced: string | undefined): Theme {
 
 function hostScheme(root: HTMLElement): { name: string; dark: boolean } {
   const style = getComputedStyle(root);
+  // VS Code first: Microsoft's widget manager brings a sheet of JupyterLab's light colours into its dark pages.
   for (const [name, variable] of [
-    ["jupyter", "--jp-layout-color0"],
     ["vscode", "--vscode-editor-background"],
+    ["jupyter", "--jp-layout-color0"],
   ] as const) {
     if (!style.getPropertyValue(variable).trim()) continue;
     const rgb = rgbOf(resolve(root, `var(${variable})`));

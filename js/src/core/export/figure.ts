@@ -1,5 +1,5 @@
 /** What the figures of all views share: SVG for papers, text as text, colours as every program reads them. */
-import { hexColour, type Table } from "../drawing/colour";
+import { hexColour, pack, type Table } from "../drawing/colour";
 import { type Scale, valueAt } from "../drawing/scale";
 import { rgbOf, type Theme } from "../elements/theme";
 import { xml } from "./files";
@@ -24,8 +24,7 @@ export const round = (value: number, digits = 2): number => Math.round(value * 1
 /** As `#rrggbb`: many programs that read SVG know no other colours. */
 export function hex(colour: string): string {
   if (colour.startsWith("#")) return colour;
-  const [r, g, b] = rgbOf(colour) ?? [0, 0, 0];
-  return hexColour((Math.round(b) << 16) | (Math.round(g) << 8) | Math.round(r));
+  return hexColour(pack(rgbOf(colour) ?? [0, 0, 0]));
 }
 
 /** An SVG document on the theme's ground; `style` are attributes of its root. */

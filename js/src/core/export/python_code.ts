@@ -2,7 +2,7 @@
 import type { Note } from "../selection";
 
 /** `View(a, b=1)`; arguments that are false, 0 or empty are left out. */
-export const pythonCall = (name: string, args: readonly (string | number | boolean | undefined)[]): string =>
+const pythonCall = (name: string, args: readonly (string | number | boolean | undefined)[]): string =>
   `${name}(${args.filter(Boolean).join(", ")})`;
 
 /** The lines that make what a view shows, then the view's call; with `notes`, on a selection that has them. */

@@ -9,10 +9,10 @@ interface Condition {
 const NAME = /^[\p{L}_][\p{L}\p{N}_]*$/u;
 const written = (name: string): string => (NAME.test(name) ? name : `\`${name}\``);
 
-/** `induction > 0.3 and layer < 15`; a column of text gives `label = induction` in the place of the layer. */
-export const exampleFilter = (columns: readonly FilterColumn[]): string => exampleConditions(columns).join(" and ");
-
-/** What an example asks, of which the first lets some rows through by itself too. */
+/**
+ * What an example asks, of which the first lets some rows through by itself too: `induction > 0.3` and `layer < 15`; a
+ * column of text gives `label = induction` in the place of the layer.
+ */
 export function exampleConditions(columns: readonly FilterColumn[]): string[] {
   const size = columns[0]?.values.length ?? 0;
   const rows = Array.from({ length: size }, (_, row) => row);

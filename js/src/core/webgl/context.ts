@@ -44,6 +44,33 @@ export const uniformsOf = <N extends string>(
 ): Record<N, WebGLUniformLocation | null> =>
   Object.fromEntries(names.map((name) => [name, gl.getUniformLocation(program, name)])) as any;
 
+/** How an array becomes an attribute: so many numbers of a type each, bytes as shares of 255, one a vertex or an instance. */
+export interface AttributeOptions {
+  size: number;
+  type: number;
+  isShare?: boolean;
+  byInstance?: boolean;
+}
+
+/** Puts arrays into the attributes of a program; each is sent again only when it is another array. */
+export function attributesOf(
+  gl: WebGL2RenderingContext,
+  program: WebGLProgram,
+): (name: string, values: ArrayBufferView, options: AttributeOptions) => void {
+  const sent = new Map<string, { buffer: WebGLBuffer; values?: ArrayBufferView }>();
+  return (name, values, { size, type, isShare = false, byInstance = false }) => {
+    const held = sent.get(name) ?? { buffer: gl.createBuffer()! };
+    gl.bindBuffer(gl.ARRAY_BUFFER, held.buffer);
+    if (held.values !== values) gl.bufferData(gl.ARRAY_BUFFER, values, gl.DYNAMIC_DRAW);
+    sent.set(name, { ...held, values });
+    const at = gl.getAttribLocation(program, name);
+    if (at < 0) return;
+    gl.enableVertexAttribArray(at);
+    gl.vertexAttribPointer(at, size, type, isShare, 0, 0);
+    gl.vertexAttribDivisor(at, Number(byInstance));
+  };
+}
+
 /** Numbers of a colour of CSS from 0 to 1, red, green, blue. */
 export const unit = (rgb: readonly number[]): [number, number, number] =>
   rgb.slice(0, 3).map((part) => part / 255) as [number, number, number];

@@ -1,5 +1,6 @@
 /** The pointer over the map: the note beside it, selecting positions, zooming and moving. */
 
+import { followPointer, placeIn } from "../../core/elements/pointer";
 import type { Tooltip } from "../../core/elements/tooltip";
 import type { Walker } from "../../core/keyboard/keyboard_grid";
 import { signal, watch } from "../../core/reactive";
@@ -59,49 +60,45 @@ function listenToPress(state: State, element: HTMLElement, walker: Walker): void
   element.addEventListener("pointerdown", (down) => {
     const { row, column } = locate(state, element, down);
     if (down.button || column === undefined) return;
-    element.setPointerCapture(down.pointerId);
     const start = state.view.peek();
     let moved = false;
     let to = column;
-    element.onpointermove = (move) => {
-      moved ||= Math.hypot(move.clientX - down.clientX, move.clientY - down.clientY) > SLACK;
-      if (!moved) return;
-      if (down.altKey)
-        state.origin.value = [
-          start.x - (move.clientX - down.clientX) / start.w,
-          start.y - (move.clientY - down.clientY) / start.h,
-        ];
-      else to = locate(state, element, move).column ?? to;
-    };
-    element.onlostpointercapture = () => {
-      element.onpointermove = element.onlostpointercapture = null;
-      if (moved && down.altKey) return;
-      const [first, last] = [Math.min(column, to), Math.max(column, to)];
-      if (row !== undefined) walker.stand(row, column);
-      state.select(
-        Array.from({ length: last - first + 1 }, (_, i) => first + i),
-        down.shiftKey,
-      );
-    };
+    followPointer(
+      element,
+      down,
+      (move) => {
+        moved ||= Math.hypot(move.clientX - down.clientX, move.clientY - down.clientY) > SLACK;
+        if (!moved) return;
+        if (down.altKey)
+          state.origin.value = [
+            start.x - (move.clientX - down.clientX) / start.w,
+            start.y - (move.clientY - down.clientY) / start.h,
+          ];
+        else to = locate(state, element, move).column ?? to;
+      },
+      () => {
+        if (moved && down.altKey) return;
+        const [first, last] = [Math.min(column, to), Math.max(column, to)];
+        if (row !== undefined) walker.stand(row, column);
+        state.select(
+          Array.from({ length: last - first + 1 }, (_, i) => first + i),
+          down.shiftKey,
+        );
+      },
+    );
   });
 }
 
 /** A plain wheel is the notebook's; sideways, or with shift, it moves along the prompt. */
 function turnWheel(state: State, element: HTMLElement, event: WheelEvent): void {
-  const bounds = element.getBoundingClientRect();
+  const [x, y] = placeIn(element, event);
   const view = state.view.peek();
   const sideways = event.shiftKey
     ? event.deltaX || event.deltaY
     : Math.abs(event.deltaX) > Math.abs(event.deltaY)
       ? event.deltaX
       : 0;
-  if (event.ctrlKey)
-    zoom(
-      state,
-      Math.exp(event.deltaY * -0.004),
-      event.clientX - bounds.left - GUTTER,
-      event.clientY - bounds.top - HEADER,
-    );
+  if (event.ctrlKey) zoom(state, Math.exp(event.deltaY * -0.004), x - GUTTER, y - HEADER);
   else if (sideways && view.w * state.counts.columns > state.room.peek().width + 1)
     state.origin.value = [view.x + sideways / view.w, view.y];
   else return;
@@ -111,9 +108,9 @@ function turnWheel(state: State, element: HTMLElement, event: WheelEvent): void 
 /** The cell below a pointer; above the cells, the column of the label. */
 function locate(state: State, element: HTMLElement, event: MouseEvent): { row?: number; column?: number } {
   const { counts } = state;
-  const bounds = element.getBoundingClientRect();
   const [view, room] = [state.view.peek(), state.room.peek()];
-  const [x, y] = [event.clientX - bounds.left - GUTTER, event.clientY - bounds.top - HEADER];
+  const [left, top] = placeIn(element, event);
+  const [x, y] = [left - GUTTER, top - HEADER];
   const [column, row] = [Math.floor(view.x + x / view.w), Math.floor(view.y + y / view.h)];
   if (x < 0 || x >= room.width || y >= room.height || column >= counts.columns || row >= counts.rows) return {};
   return y < 0 ? { column } : { row, column };

@@ -1,5 +1,7 @@
 /** A strip of all cells below the map, where they are not all on show: its frame is the part on show. */
+
 import { context, h } from "../../core/elements/dom";
+import { followPointer } from "../../core/elements/pointer";
 import { computed, draw, type ReadonlySignal, watch } from "../../core/reactive";
 import { GUTTER } from "../layout";
 import type { State } from "../state";
@@ -104,10 +106,8 @@ function listenToPointer(state: State, all: HTMLElement, frame: HTMLElement, par
     const now = part.peek();
     const held = x >= now.x && x <= now.x + now.width;
     const grip = [held ? x - now.x : now.width / 2, y - now.y] as const;
-    all.setPointerCapture(down.pointerId);
     go(down, grip);
-    all.onpointermove = (move) => go(move, grip);
-    all.onlostpointercapture = () => (all.onpointermove = null);
+    followPointer(all, down, (move) => go(move, grip));
   });
 }
 

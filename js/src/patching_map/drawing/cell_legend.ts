@@ -1,5 +1,5 @@
 /** What the looks of cells mean, beside the legend: only those that occur. */
-import { cssColour } from "../../core/drawing/colour";
+import { cssColour, pack } from "../../core/drawing/colour";
 import { hatching } from "../../core/drawing/hatching";
 import { entryOf } from "../../core/drawing/scale";
 import { context, h } from "../../core/elements/dom";
@@ -46,7 +46,7 @@ export function createCellKey(state: State, until: AbortSignal): HTMLElement {
         }),
       none &&
         key("not run", (pen) => {
-          pen.fillStyle = `rgb(${notRunTone(theme).join(" ")})`;
+          pen.fillStyle = cssColour(pack(notRunTone(theme)));
           pen.fillRect(0, 0, SIDE, SIDE);
         }),
       broken &&

@@ -1,5 +1,5 @@
 /** Draws the cells of a map with their marks. */
-import { cssColour, type Table } from "../../core/drawing/colour";
+import { cssColour, mix, pack, type Table } from "../../core/drawing/colour";
 import { hatching } from "../../core/drawing/hatching";
 import { entryOf, type Scale } from "../../core/drawing/scale";
 import { type Rgb, rgbOf, type Theme } from "../../core/elements/theme";
@@ -16,13 +16,8 @@ export const PALE = 0.45;
 
 /** The tone of what was not run: no effect could have it. */
 export function notRunTone({ ink, groundRgb, dark }: Theme): Rgb {
-  const rgb = rgbOf(ink) ?? [128, 128, 128];
-  return groundRgb.map((channel, i) =>
-    Math.round(channel + (rgb[i]! - channel) * (dark ? 0.16 : 0.11)),
-  ) as unknown as Rgb;
+  return mix(groundRgb, rgbOf(ink) ?? [128, 128, 128], dark ? 0.16 : 0.11);
 }
-
-export const packed = ([r, g, b]: Rgb): number => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 
 export interface Picture {
   grid: Grid;
@@ -41,7 +36,7 @@ export function drawCells(pen: CanvasRenderingContext2D, shown: Picture): void {
   pen.rect(frame.left, frame.top, frame.width, frame.height);
   pen.clip();
   pen.imageSmoothingEnabled = false;
-  const { solid, pale } = colours(raster, effects, scale, table, packed(notRunTone(theme)));
+  const { solid, pale } = colours(raster, effects, scale, table, pack(notRunTone(theme)));
   const blocks = blocksOf(raster, frame);
   const stamp = (pixels: Uint32Array): void => {
     const image = picture(pixels, raster.width, raster.height);

@@ -1,5 +1,6 @@
 /** The pointer over a map: the note beside it, choosing, zooming and moving. */
 
+import { followPointer, placeIn } from "../../core/elements/pointer";
 import type { Tooltip } from "../../core/elements/tooltip";
 import type { Walker } from "../../core/keyboard/keyboard_grid";
 import { watch } from "../../core/reactive";
@@ -31,7 +32,7 @@ export function listenToPointer(map: CellMap, walker: Walker, tooltip: Tooltip, 
       if (!event.ctrlKey) return;
       event.preventDefault();
       const { left, cellWidth, first } = frame.peek();
-      const at = first + (event.clientX - element.getBoundingClientRect().left - left) / cellWidth;
+      const at = first + (placeIn(element, event)[0] - left) / cellWidth;
       view.value = zoomed(view.peek(), Math.exp(event.deltaY * 0.004), at, grid.peek().columns.length);
     },
     { passive: false },
@@ -59,9 +60,8 @@ function noteAt({ state, options, sums, pointed }: CellMap): (Node | string)[] |
 
 /** Where a pointer is: on a cell, on a row's sum or label (then only a row), on a column's (then only a column). */
 function locate({ element, options, frame }: CellMap, event: MouseEvent): Spot | undefined {
-  const bounds = element.getBoundingClientRect();
   const now = frame.peek();
-  const [x, y] = [event.clientX - bounds.left, event.clientY - bounds.top];
+  const [x, y] = placeIn(element, event);
   const inRows = y >= now.top && y < now.top + now.height;
   const inColumns = x >= now.left && x < now.left + now.width;
   const column = columnAt(now, x);
@@ -81,20 +81,22 @@ function listenToPress(map: CellMap, walker: Walker): () => boolean {
     if (down.button) return;
     const at = locate(map, down);
     const from = view.peek();
-    element.setPointerCapture(down.pointerId);
-    element.onpointermove = (move) => {
-      const columns = grid.peek().columns.length;
-      if (!panning && (Math.abs(move.clientX - down.clientX) < 4 || from.span >= columns)) return;
-      panning = true;
-      const first = from.first - (move.clientX - down.clientX) / frame.peek().cellWidth;
-      view.value = zoomed({ ...from, first }, 1, 0, columns);
-    };
-    element.onlostpointercapture = () => {
-      element.onpointermove = element.onlostpointercapture = null;
-      const moved = panning;
-      panning = false;
-      if (!moved && at) choose(map, at, walker, down.shiftKey);
-    };
+    followPointer(
+      element,
+      down,
+      (move) => {
+        const columns = grid.peek().columns.length;
+        if (!panning && (Math.abs(move.clientX - down.clientX) < 4 || from.span >= columns)) return;
+        panning = true;
+        const first = from.first - (move.clientX - down.clientX) / frame.peek().cellWidth;
+        view.value = zoomed({ ...from, first }, 1, 0, columns);
+      },
+      () => {
+        const moved = panning;
+        panning = false;
+        if (!moved && at) choose(map, at, walker, down.shiftKey);
+      },
+    );
   });
   return () => panning;
 }

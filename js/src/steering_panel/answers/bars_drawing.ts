@@ -11,7 +11,7 @@ const INSET = 6;
 const BAR = 16;
 
 /** Up is red and down blue, as everywhere where a sign has a colour. */
-export const moveColour = (move: Move, theme: Theme): string =>
+const moveColour = (move: Move, theme: Theme): string =>
   move === "none"
     ? theme.dim
     : { up: theme.dark ? "#ff8f70" : "#b2182b", down: theme.dark ? "#7dbcff" : "#2166ac" }[move];

@@ -1,5 +1,7 @@
 /** The track of a slider: where its strength stands, moved by the pointer and by keys. */
+
 import { h } from "../../core/elements/dom";
+import { followPointer } from "../../core/elements/pointer";
 import { watch } from "../../core/reactive";
 import type { State } from "../state";
 import { placeOf, type Slider, snapped, stepOf, strengthText } from "./sliders";
@@ -67,13 +69,13 @@ function listenToPointer(state: State, at: number, { track, thumb }: Track): voi
     if (down.button) return;
     down.preventDefault();
     thumb.focus({ preventScroll: true });
-    track.setPointerCapture(down.pointerId);
     if (down.target !== thumb) state.slide(at, strengthAt(down), down.timeStamp);
-    track.onpointermove = (move) => state.slide(at, strengthAt(move), move.timeStamp);
-    track.onlostpointercapture = () => {
-      track.onpointermove = track.onlostpointercapture = null;
-      state.release();
-    };
+    followPointer(
+      track,
+      down,
+      (move) => state.slide(at, strengthAt(move), move.timeStamp),
+      () => state.release(),
+    );
   });
   track.addEventListener("dblclick", () => state.set(at, neutral));
 }

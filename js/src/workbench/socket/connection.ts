@@ -174,7 +174,10 @@ export class Connection {
     else if (head.kind === "close") this.models.delete(id);
     else if (head.kind === "job") {
       const job = head.job as Job;
-      this.#jobs.value = [job, ...this.#jobs.peek().filter((one) => one.id !== job.id)].slice(0, 50);
+      const jobs = this.#jobs.peek();
+      // in its place: jobs that run at once would change places at each word of progress
+      const isKnown = jobs.some((one) => one.id === job.id);
+      this.#jobs.value = isKnown ? jobs.map((one) => (one.id === job.id ? job : one)) : [job, ...jobs].slice(0, 50);
     }
   }
 

@@ -14,7 +14,7 @@ from scope_widgets.heads.head_scores import HeadScores
 from scope_widgets.ioi.detection.result import IOIResult
 from scope_widgets.report.documentation import Documentation
 from scope_widgets.report.figures import Figure
-from scope_widgets.report.pages import words
+from scope_widgets.report.pages import table_rows
 from scope_widgets.report.pages.html import STYLE, page_of, table
 from scope_widgets.report.pipeline.manifest import Manifest
 from scope_widgets.report.pipeline.stage import Context, Stage
@@ -35,17 +35,19 @@ def _run(given: Context) -> list[str]:
     title = f"{given.scope.model_id}: analysis"
     lines = "<br>".join(escape(line) for line in documentation.provenance.lines())
     parts = [
-        f"{STYLE}<section><h1>{escape(given.scope.model_id)}</h1><p>{escape(words.headline(documentation))}</p>"
+        f"{STYLE}<section><h1>{escape(given.scope.model_id)}</h1><p>{escape(table_rows.headline(documentation))}</p>"
         f'<p><a href="documentation.html">Entries with their evidence</a></p><p>{lines}</p></section>',
-        _section("Documentation", table(words.SCORES, words.scores(documentation))),
+        _section("Documentation", table(table_rows.SCORES, table_rows.scores(documentation))),
         _section("Geometry of activations", _csv(out / "geometry" / "geometry.csv")),
     ]
-    if "evals" in manifest.stages:
+    # in their order and without those of a run before: what the page says depends on no history
+    stages = {name: manifest.stages[name] for name in STAGE.inputs if name not in given.settings.left_out}
+    if "evals" in stages:
         parts.append(_section("Evaluations", _csv(out / "evals" / "evals.csv")))
-    notes = [(name, note) for name, one in manifest.stages.items() for note in one.notes if note]
-    parts.append(_section("Notes", table(("stage", ""), [one for one in notes if one[0] != STAGE.name])))
-    facts = words.facts(documentation)
-    parts.append(_section("Architecture", table(words.FACTS, facts)))
+    notes = [(name, note) for name, one in stages.items() for note in one.notes if note]
+    parts.append(_section("Notes", table(("stage", ""), notes)))
+    facts = table_rows.facts(documentation)
+    parts.append(_section("Architecture", table(table_rows.FACTS, facts)))
     write_text(given.work / "report.html", page_of(title, "\n".join(parts), _figures(out, given.settings.tasks)))
     return []
 
@@ -77,7 +79,7 @@ def _csv(path: Path) -> str:
 
 def _short(cell: str) -> str:
     try:
-        return words.number(float(cell))
+        return table_rows.number(float(cell))
     except ValueError:
         return cell
 

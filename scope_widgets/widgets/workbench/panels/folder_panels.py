@@ -49,10 +49,10 @@ def make_report(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
         found = report.Documentation.load(folder)
     except FileNotFoundError:
         raise ValueError(f"There is no report in {name!r}: {_reports(prompt.folder(''))}") from None
-    words = import_module("scope_widgets.report.pages.words")
+    table_rows = import_module("scope_widgets.report.pages.table_rows")
     # its figures are views with scripts, which a frame does not run
     page = import_module("scope_widgets.report.pages.html").to_html(replace(found, figures=()))
-    rows = [[entry.status, entry.behaviour, entry.kind, words.claim(entry)] for entry in found.entries]
+    rows = [[entry.status, entry.behaviour, entry.kind, table_rows.claim(entry)] for entry in found.entries]
     made_by = f"from scope_widgets import report\n\nreport.Documentation.load({folder.name!r})\n"
     return FramedPage(
         page,

@@ -1,5 +1,5 @@
 /** Which token each point is, and the text around it. */
-import { type Bytes, bytes, int32 } from "../core/bytes";
+import { type Bytes, int32, uint16 } from "../core/bytes";
 import { plain } from "../core/tokens";
 import type { Model } from "../core/widget_model";
 import type { ProjectionViewTraits } from "../generated/traits";
@@ -14,10 +14,7 @@ export interface Context {
 
 /** `n` integers of two or of four bytes each. */
 function integers(value: Bytes, n: number): Uint16Array | Int32Array {
-  const found = bytes(value);
-  if (found.byteLength === 4 * n && n) return int32(value);
-  const even = found.byteOffset % 2 ? found.slice() : found;
-  return new Uint16Array(even.buffer, even.byteOffset, even.byteLength >> 1);
+  return n && value.byteLength === 4 * n ? int32(value) : uint16(value);
 }
 
 export class PointTexts {

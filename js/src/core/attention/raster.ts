@@ -1,7 +1,7 @@
 /** From a pattern to pixels: pool the cells of a window, then colour them. */
 
-import type { Table } from "../../core/drawing/colour";
-import { entryOf, LOG_FLOOR, type Scale } from "../../core/drawing/scale";
+import type { Table } from "../drawing/colour";
+import { entryOf, LOG_FLOOR, type Scale } from "../drawing/scale";
 import { type Pattern, rowStart } from "./pattern";
 
 /** The part of the square that is shown: `span` queries from `query` on, `span` keys from `key` on; may be fractions. */

@@ -7,7 +7,7 @@ import type { ProjectionViewTraits } from "../generated/traits";
 
 type Kind = "layer" | "column";
 
-export class Parts {
+export class LayersAndColumns {
   /** What is on its way, or why it did not come. */
   readonly status = signal("");
   readonly #held: Record<Kind, Map<number | string, Float32Array>>;

@@ -1,7 +1,7 @@
 /** A token on the colour of its number: of the text, and of the examples of a latent. */
-import { cssColour, inkOn } from "../core/drawing/colour";
-import { h } from "../core/elements/dom";
-import type { Part } from "../core/tokens";
+import { cssColour, inkOn, pack } from "../drawing/colour";
+import type { Part } from "../tokens";
+import { h } from "./dom";
 
 /** What is written of a token, its stand-ins dimmed; right-to-left text begins at its right edge. */
 export function tokenBox(
@@ -16,7 +16,7 @@ export function tokenBox(
 
 /** Put a packed colour, 0 where there is no number, below a token; the ground itself is left out. */
 export function colourToken(box: HTMLElement, colour: number, ground: readonly [number, number, number]): void {
-  const packed = ((255 << 24) | (ground[2] << 16) | (ground[1] << 8) | ground[0]) >>> 0;
+  const packed = pack(ground);
   const look = colour === 0 ? "none" : String(colour);
   if (box.dataset.colour === look) return;
   box.dataset.colour = look;

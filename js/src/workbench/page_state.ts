@@ -52,7 +52,7 @@ const FIRST = ["attention", "steering", "lens", "attribution"];
 /** Panels of one prompt that stand beside their twins of another without being asked for anything. */
 const TWINS = ["attention", "heads", "lens", "attribution", "tokens", "steering"];
 
-export class Desk {
+export class PageState {
   readonly #history = new History<Layout>();
   readonly #layout = signal<Layout>(layouts.EMPTY);
   readonly #pending = signal<ReadonlyMap<string, Pending>>(new Map());
@@ -60,26 +60,26 @@ export class Desk {
   readonly #panels = signal<ReadonlyMap<string, ServerPanel>>(new Map());
   readonly #said = signal<{ text: string; isError: boolean }>({ text: "", isError: false });
   readonly #requests: Requests;
-  #page: SocketModel;
+  #model: SocketModel;
   #saving: ReturnType<typeof setTimeout> | undefined;
   #before: Layout | undefined;
   readonly kinds: readonly Kind[];
 
   constructor(
     readonly connection: Connection,
-    page: SocketModel,
+    model: SocketModel,
     readonly until: AbortSignal,
   ) {
-    this.#page = page;
-    this.#requests = new Requests(page, until);
-    this.kinds = page.get("kinds");
+    this.#model = model;
+    this.#requests = new Requests(model, until);
+    this.kinds = model.get("kinds");
     const follow = (): void => {
-      this.#sides.value = page.get("sides");
-      this.#panels.value = new Map((page.get("panels") as ServerPanel[]).map((panel) => [panel.id, panel]));
+      this.#sides.value = model.get("sides");
+      this.#panels.value = new Map((model.get("panels") as ServerPanel[]).map((panel) => [panel.id, panel]));
     };
     follow();
-    page.on("change:sides", follow);
-    page.on("change:panels", follow);
+    model.on("change:sides", follow);
+    model.on("change:panels", follow);
   }
 
   get layout(): ReadonlySignal<Layout> {
@@ -283,14 +283,14 @@ export class Desk {
 
   /** Begin: as the server has it, as a link or the tab says, or as a page begins. */
   async begin(linked: Saved | undefined, kept: Saved | undefined): Promise<void> {
-    const server = layouts.parsed(this.#page.get("layout"));
+    const server = layouts.parsed(this.#model.get("layout"));
     if (server && !linked) {
       this.#layout.value = server.layout;
       this.#go(server.layout);
       return;
     }
     // a server that was ended left it in the workspace
-    const before = layouts.parsed(this.#page.get("before") ?? "");
+    const before = layouts.parsed(this.#model.get("before") ?? "");
     const saved = linked ?? kept ?? before;
     if (saved && saved === before) this.say("The panels of the last session are shown again.");
     if (!saved) {

@@ -1,9 +1,9 @@
 /** The token labels of a matrix: queries at the left, keys above, rotated. */
 
-import type { Theme } from "../../core/elements/theme";
-import { columns, drawToken } from "../../core/tokens";
-import { type Frame, KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../layout";
-import type { Window } from "../patterns/raster";
+import type { Theme } from "../elements/theme";
+import { columns, drawToken } from "../tokens";
+import { type Frame, KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "./matrix_frame";
+import type { Window } from "./raster";
 
 export const LABEL_FONT_SIZE = 11;
 const GAP = 6;

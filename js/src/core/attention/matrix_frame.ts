@@ -1,7 +1,7 @@
 /** Where the matrix and its labels stand. Plain arithmetic. */
-import type { Window } from "./patterns/raster";
+import type { Window } from "./raster";
 
-export { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/drawing/axis";
+export { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../drawing/axis";
 
 export interface Frame {
   /** The square of cells. */
@@ -46,4 +46,15 @@ export function inside({ query, key, span }: Window, size: number): Window {
 export function showing(window: Window, query: number, key: number, size: number): Window {
   const move = (first: number, at: number): number => Math.min(at, Math.max(first, at + 1 - window.span));
   return inside({ query: move(window.query, query), key: move(window.key, key), span: window.span }, size);
+}
+
+/** Visit the cells of the triangle that a window shows. */
+export function forVisible(
+  { query, key, span }: Window,
+  size: number,
+  visit: (query: number, key: number) => void,
+): void {
+  const lastQuery = Math.min(size, Math.ceil(query + span));
+  for (let q = Math.floor(query); q < lastQuery; q++)
+    for (let k = Math.floor(key), end = Math.min(q + 1, Math.ceil(key + span)); k < end; k++) visit(q, k);
 }

@@ -21,6 +21,8 @@ TESTS = {
     "leave one out": "by how much R falls without it",
     "firing": "AUC of the claim on held-out tokens",
 }
+#: of a feature the ablation's effect is no share
+WITHOUT_LATENT = "by how much the loss of a prompt's tokens rises without it, in nats"
 SCORES = ("behaviour", "T", "95 %", "R", "N", "edges", "entries", "why")
 FACTS = ("", "value", "configuration", "how it was checked")
 EVIDENCE = ("test", "", "effect", "95 %", "p", "q", "null", "prompts", "")
@@ -31,7 +33,7 @@ def number(value: float) -> str:
 
     Examples
     --------
-    >>> from scope_widgets.report.pages.words import number
+    >>> from scope_widgets.report.pages.table_rows import number
     >>> number(0.12345), number(float("nan")), number(1e-12)
     ('0.123', '', '1e-12')
     """
@@ -91,7 +93,7 @@ def facts(documentation: Documentation) -> list[tuple[str, ...]]:
 
 def evidence(entry: Entry) -> list[tuple[str, ...]]:
     """Return the rows of the table of an entry's evidence."""
-    return [_row(one) for one in entry.evidence]
+    return [_row(one, WITHOUT_LATENT if entry.kind == "feature" else TESTS["ablation"]) for one in entry.evidence]
 
 
 def components(entry: Entry) -> str:
@@ -106,10 +108,10 @@ def claim(entry: Entry) -> str:
     return f"{components(entry)}: {said(entry.claim)}"
 
 
-def _row(one: Evidence) -> tuple[str, ...]:
+def _row(one: Evidence, of_ablation: str) -> tuple[str, ...]:
     return (
         one.test,
-        TESTS[one.test],
+        of_ablation if one.test == "ablation" else TESTS[one.test],
         number(one.effect),
         interval(one.low, one.high),
         number(one.p),

@@ -1,4 +1,4 @@
-"""`Items`: what verification has finished, one file each, so that it can be stopped at any moment and go on."""
+"""`FinishedSteps`: what verification has finished, one file each, so that it can be stopped at any moment and go on."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from scope_widgets._json_fields import decode, encode
 from scope_widgets._untrusted import parse_json, read_text
 
 
-class Items:
-    """Finished items of a run, by name, in a folder or, without one, in memory.
+class FinishedSteps:
+    """Finished steps of a run, by name, in a folder or, without one, in memory.
 
     Parameters
     ----------
     folder : str or Path, optional
         Made if need be.
     key : str
-        What the items depend on. Those of another key are computed anew.
+        What the steps depend on. Those of another key are computed anew.
     """
 
     def __init__(self, folder: str | Path | None, key: str) -> None:
@@ -34,7 +34,7 @@ class Items:
                 torn.unlink(missing_ok=True)
 
     def get(self, name: str, compute: Callable[[], Any]) -> Any:
-        """Return an item as the folder has it, or compute and keep it.
+        """Return what a step found as the folder has it, or compute and keep it.
 
         What is computed goes through the same JSON as what is read, so that a run that was stopped and one that was
         not go on with the same values, bit for bit.
@@ -64,6 +64,6 @@ def key_of(*parts: str) -> str:
 
 
 def _file_name(name: str) -> str:
-    """Return a name that any system can have, and no two items share."""
+    """Return a name that any system can have, and no two steps share."""
     plain = re.sub(r"[^a-z0-9_]+", "-", name.lower())[:60]
     return f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
