@@ -62,7 +62,7 @@ def add_parser(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     if not 0 <= options.port < 2**16:
         raise UsageError(f"--port is 0 to 65535, not {options.port}.")
-    _check_remote(options)
+    _check_where(options)
     try:
         from scope_widgets.apps.workbench.serve import check_host, serve
     except ModuleNotFoundError as missing:
@@ -93,7 +93,7 @@ def _run(options: argparse.Namespace) -> None:
     )
 
 
-def _check_remote(options: argparse.Namespace) -> None:
+def _check_where(options: argparse.Namespace) -> None:
     if not options.remote:
         return
     if options.device or options.dtype:
