@@ -31,6 +31,8 @@ def test_a_page_on_the_server(local, tmp_path, monkeypatch):
 
         bearer = {"Authorization": f"Bearer {there.token}"}
         http = httpx.Client(base_url=f"http://{there.host}/api/v1", headers=bearer, timeout=120)
+        (model,) = http.get("/models").json()["items"]
+        assert (model["server"], model["d_model"], model["parameters"] > 0) == (server.host, 128, True)
         trace = http.post("/traces", json={"text": PROMPT, "capture": ["residual"]}).json()
         where = f"/traces/{trace['id']}/activations"
         answer = http.get(where, params={"site": "residual", "layer": 2}, headers={"Accept": "application/json"})
