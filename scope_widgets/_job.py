@@ -23,6 +23,10 @@ class TooMuchAtOnceError(RuntimeError):
     """A job took more time or memory than it may: asking for parts of it, one after the other, can help."""
 
 
+class ElsewhereError(RuntimeError):
+    """What runs on another machine could not be asked, or did not answer; its sentence says what to do."""
+
+
 class JobStatus(NamedTuple):
     """How a job stands.
 

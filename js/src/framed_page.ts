@@ -30,12 +30,30 @@ function build(view: View<FramedPageTraits>): void {
     until,
   );
   const frame = h("iframe", { class: "fp-frame", sandbox: "", title: title.peek() });
+  const later = h(
+    "p",
+    { class: "fp-later", role: "status", hidden: true },
+    "It has changed: shown when the pointer leaves it.",
+  );
+  let shown = "";
+  let waiting = "";
+  const show = (text: string): void => {
+    frame.srcdoc = shown = text;
+    waiting = "";
+    later.hidden = true;
+  };
   watch(until, () => {
     const { dark, ground, ink } = theme.value;
     // the frame is a document of its own, and knows the system's theme alone
     const style = `<style>:root { color-scheme: ${dark ? "dark" : "light"}; background: ${ground}; color: ${ink}; } body { margin: 8px !important; }</style>`;
-    frame.srcdoc = `${page.value ?? ""}${style}`;
+    const text = `${page.value ?? ""}${style}`;
+    // another document begins at its top: whoever reads this one is not thrown out of it
+    if (shown && frame.matches(":hover")) {
+      waiting = text;
+      later.hidden = false;
+    } else show(text);
   });
-  root.append(frame);
+  frame.addEventListener("pointerleave", () => waiting && show(waiting), { signal: until });
+  root.append(later, frame);
   bindHeight(view, () => HEIGHT);
 }

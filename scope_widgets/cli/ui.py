@@ -13,7 +13,13 @@ from scope_widgets.cli.conventions.answer import Answer
 from scope_widgets.cli.conventions.command_parser import UsageError, add_command
 
 EXAMPLE = "microscope ui --model demo --no-open"
-ANSWER = {"address": schema.text("where it is served, with the token that pages need; printed once it can be reached")}
+ANSWER = {
+    "address": schema.text(
+        "where it is served, with the token that pages need where it was made here; printed once it can be reached"
+    )
+}
+#: the token, for whoever starts the server for others: no argument, which all users of a machine see
+TOKEN = "MICROSCOPE_UI_TOKEN"
 
 
 def add_parser(commands: Any) -> None:
@@ -24,7 +30,7 @@ def add_parser(commands: Any) -> None:
         _run,
         help="open the workbench in a browser",
         description="Serves on this machine alone, until Ctrl-C. Without options the demo model and its autoencoder "
-        "are there.",
+        f"are there. {TOKEN} in the environment is the token that pages need; without it a new one is made.",
         example=EXAMPLE,
         answer=ANSWER,
     )
@@ -43,11 +49,20 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--allow-hub", action="store_true", help="let pages have models fetched from the hub")
     parser.add_argument("--no-open", action="store_true", help="print the address and open no browser")
     take.add_model(parser, remote=False)
+    parser.add_argument(
+        "--remote",
+        nargs="?",
+        type=take.address,
+        const=True,
+        metavar="HOST",
+        help="run --model on the NDIF server at HOST, or of NDIF_HOST; the key is that of NDIF_API_KEY",
+    )
 
 
 def _run(options: argparse.Namespace) -> None:
     if not 0 <= options.port < 2**16:
         raise UsageError(f"--port is 0 to 65535, not {options.port}.")
+    _check_where(options)
     try:
         from scope_widgets.apps.workbench.serve import check_host, serve
     except ModuleNotFoundError as missing:
@@ -63,6 +78,8 @@ def _run(options: argparse.Namespace) -> None:
         sae_dir=options.sae_dir,
         allow_hub=options.allow_hub,
         load_options={name: value for name in ("device", "dtype") if (value := getattr(options, name))},
+        remote=bool(options.remote),
+        host=options.remote if isinstance(options.remote, str) else None,
     )
     serve(
         workspace,
@@ -71,5 +88,18 @@ def _run(options: argparse.Namespace) -> None:
         allowed_hosts=options.allowed_host,
         root_path=options.root_path,
         open_browser=not options.no_open and not os.environ.get("CI"),
+        token=os.environ.pop(TOKEN, None),  # no process that is begun from here has it
         say=lambda address: print(Answer({"address": address}, "").to_json("ui") if options.json else address),
     )
+
+
+def _check_where(options: argparse.Namespace) -> None:
+    if not options.remote:
+        return
+    if options.device or options.dtype:
+        raise UsageError("--device and --dtype are the server's choice: leave them out with --remote.")
+    if options.model == "demo" or Path(options.model).expanduser().exists():
+        raise UsageError(
+            f"--remote runs a model of the hub, and {options.model!r} is here: name one that the server has, --model "
+            "owner/name."
+        )

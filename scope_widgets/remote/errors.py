@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scope_widgets._job import TooMuchAtOnceError
+from scope_widgets._job import ElsewhereError, TooMuchAtOnceError
 
 
-class RemoteError(RuntimeError):
+class RemoteError(ElsewhereError):
     """A request to an NDIF server failed; what had arrived before is kept."""
 
 

@@ -35,6 +35,7 @@ from scope_widgets.models.tokens import as_given, encode, pad, token_texts
 from scope_widgets.remote import serialization
 from scope_widgets.remote.client.request import Listener
 from scope_widgets.remote.client.response_cache import CacheEntry, ResponseCache, cache_folder, key_of
+from scope_widgets.remote.client.running_models import running_models
 from scope_widgets.remote.client.server_connection import Server
 from scope_widgets.remote.client.transport import JobFailed, NdifTransport, Transport, paced
 from scope_widgets.remote.errors import RemoteError, TooLargeError, understanding
@@ -238,6 +239,16 @@ class RemoteMicroscope(Microscope):
         """
         answer = self._answer(self._request(function, args, kwargs))
         return self._result(answer, [*args, *kwargs.values()])  # type: ignore[no-any-return]
+
+    def running_models(self) -> list[str]:
+        """Return the hub ids of the models that the server has deployed.
+
+        Raises
+        ------
+        RemoteError
+            Where it does not say so within some seconds.
+        """
+        return running_models(self.transport.server)
 
     @contextmanager
     def nnsight(self) -> Iterator[Any]:

@@ -12,6 +12,7 @@ pytest.importorskip("fastapi", reason="The extra [ui] is not installed.")
 
 from scope_widgets import tracking
 from scope_widgets.widgets.core.bundle import STATIC
+from scope_widgets.widgets.workbench.panels import followed_page
 from tests.support import workbench_server
 from tests.support.guarded_page import guarded_page
 from tests.support.view_page import until
@@ -191,7 +192,11 @@ def test_without_python_a_head_is_found_steered_and_saved(page: Any, screenshot:
     screenshot(page, "workbench_steered", compared=False)
 
 
-def test_runs_are_shown_in_a_frame_without_scripts(page: Any, served: Any) -> None:
+def test_runs_are_shown_as_they_come_in_a_frame_without_scripts(
+    page: Any, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followed_page, "LOOK_S", 0.05)
+    monkeypatch.setattr(followed_page, "_REST", 0.0)
     with tracking.run(served.workspace.files.folder / "one", config={"note": HOSTILE}) as run:
         run.log({"loss": 0.25})
     add(page, "Runs")
@@ -200,3 +205,16 @@ def test_runs_are_shown_in_a_frame_without_scripts(page: Any, served: Any) -> No
     frame = page.frame_locator(".fp-frame")
     frame.get_by_text("0.25").wait_for()
     assert frame.locator("img, script").count() == 0
+    page.mouse.move(1, 1)
+    with tracking.run(served.workspace.files.folder / "another") as run:
+        run.log({"loss": 0.5})
+    frame.get_by_text("another", exact=True).first.wait_for()  # it has come by itself
+    frame.get_by_text("done", exact=True).nth(1).wait_for()
+    page.locator(".fp-frame").hover()
+    with tracking.run(served.workspace.files.folder / "third"):
+        pass
+    page.locator(".fp-later").wait_for()  # nobody is thrown to the top of what they read
+    assert frame.get_by_text("third", exact=True).count() == 0
+    page.mouse.move(1, 1)
+    frame.get_by_text("third", exact=True).first.wait_for()
+    assert page.locator(".fp-later").is_hidden()

@@ -40,9 +40,9 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(folder: Path, root_path: str = "", model: str = "demo") -> Iterator[Served]:
-    """Serve a model, in a thread of this process."""
-    workspace = Workspace(folder, model)
+def served(folder: Path, root_path: str = "", model: str = "demo", **options: Any) -> Iterator[Served]:
+    """Serve a model, in a thread of this process; `options` are those of `Workspace`."""
+    workspace = Workspace(folder, model, **options)
     workspace.start()
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]

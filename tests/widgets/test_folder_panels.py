@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 from scope_widgets import features, geometry, report, tracking
 from scope_widgets._job import Job
 from scope_widgets.apps.workbench.files import Files
+from scope_widgets.tracking.runs import fingerprint
 from scope_widgets.widgets.core.selection import Selection
+from scope_widgets.widgets.workbench.panels import followed_page
 from scope_widgets.widgets.workbench.panels.make_panel import checked, make_panel
 from scope_widgets.widgets.workbench.panels.panel_prompt import Prompt, no_folder
 from scope_widgets.widgets.workbench.shared_lens import SharedLens
@@ -71,5 +75,70 @@ def test_a_prompt_is_projected_without_its_first_token(demo: Any, tmp_path: Path
     view = panel(demo, tmp_path, "projection")
     assert view.n_points == len(demo.trace("Mary gave John a book").tokens) - 1
     assert view.layers == list(range(demo.n_layers + 1))
+    # words that come twice, alike before the first block
+    assert panel(demo, tmp_path, "projection", text="When Mary and John went, John gave Mary a drink to").n_points
     with pytest.raises(ValueError, match="4 tokens or more"):
         panel(demo, tmp_path, "projection", text="the dog")
+
+
+def test_runs_are_shown_as_they_come_and_change(demo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(followed_page, "LOOK_S", 0.001)
+    monkeypatch.setattr(followed_page, "_REST", 0.0)
+
+    async def follow() -> None:
+        view = panel(demo, tmp_path, "runs")
+        changed = asyncio.Event()
+        view.observe(lambda _: changed.set(), "document")
+
+        async def until(text: str) -> None:
+            while text not in view.document:
+                changed.clear()
+                await asyncio.wait_for(changed.wait(), 60)
+
+        assert "no runs here" in view.document
+        with tracking.run(tmp_path / "first") as run:
+            await until("first")
+            run.log({"loss": 0.125})
+            await until("0.125")
+        await until("done")
+        assert view.title.endswith(", 1")
+        assert view.still_table()[1][0][0] == "first"
+        (tmp_path / "first" / "run.json").write_text("{")  # which is said, and the panel goes on
+        await until("damaged")
+        shutil.rmtree(tmp_path / "first")
+        await until("no runs here")
+        view.close()
+        assert view._timer.cancelled()
+        assert view._looking is None or view._looking.done
+
+    asyncio.run(follow())
+
+
+def test_a_folder_is_not_read_again_where_nothing_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(followed_page, "LOOK_S", 0.001)
+    monkeypatch.setattr(followed_page, "_REST", 0.0)
+    with tracking.run(tmp_path / "first"):
+        pass
+    looks: list[int] = []
+
+    async def follow() -> None:
+        view = followed_page.FollowedPage("", ([], []), title="Runs")
+        looked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def state() -> int:
+            looks.append(fingerprint(tmp_path))
+            if len(looks) == 5:
+                loop.call_soon_threadsafe(looked.set)
+            if len(looks) == 2:
+                raise OSError("a disk that is away for a moment")
+            return looks[-1]
+
+        view.follow_files(state, lambda: pytest.fail("it was read"), fingerprint(tmp_path))
+        await asyncio.wait_for(looked.wait(), 60)
+        view.close()
+
+    asyncio.run(follow())
+    assert len(set(looks)) == 1
+    with pytest.raises(FileNotFoundError, match="There is no folder"):
+        fingerprint(tmp_path / "none")

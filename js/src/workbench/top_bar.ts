@@ -109,8 +109,17 @@ function modelMenus(page: PageState): HTMLElement {
   return element;
 }
 
+/** What can be shown; `servers` says where each that is loaded runs, empty: here. */
+interface Models {
+  loaded: string[];
+  servers: Record<string, string>;
+  known: string[];
+  there: string[];
+  note: string;
+}
+
 async function models(page: PageState, side: string, now: string): Promise<(Choice | string)[]> {
-  const found = (await page.attempt("models"))?.data as { loaded: string[]; known: string[] } | undefined;
+  const found = (await page.attempt("models"))?.data as Models | undefined;
   if (!found) return ["The server did not say which models there are."];
   const show = (model: string): void => void page.model(side, model);
   const load = async (name: string): Promise<void> => {
@@ -119,10 +128,16 @@ async function models(page: PageState, side: string, now: string): Promise<(Choi
     if (answer) show(answer.data.model);
   };
   const loaded = found.loaded.map(
-    (model): Choice => ({ text: model, checked: model === now, act: () => model !== now && show(model) }),
+    (model): Choice => ({
+      text: [model, found.servers[model]].filter(Boolean).join(", on "),
+      checked: model === now,
+      act: () => model !== now && show(model),
+    }),
   );
-  const known = found.known.map((name): Choice => ({ text: name, act: () => void load(name) }));
-  return ["Loaded", ...loaded, ...(known.length ? ["In the workspace", ...known] : [])];
+  const those = (title: string, names: string[]): (Choice | string)[] =>
+    names.length ? [title, ...names.map((name): Choice => ({ text: name, act: () => void load(name) }))] : [];
+  if (found.note) page.say(found.note, true);
+  return ["Loaded", ...loaded, ...those("In the workspace", found.known), ...those("On the server", found.there)];
 }
 
 function jobsButton(page: PageState, dialog: Dialog): HTMLElement {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
@@ -19,6 +20,7 @@ Message = MutableMapping[str, Any]
 MOST_BODY = 32 * 2**20
 PART_S, BODY_S = 10.0, 120.0
 TOKEN_PROTOCOL = "token."
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,200}")
 
 #: styles are the views' own elements, in their roots; no script, picture or request can come from elsewhere
 POLICY = (
@@ -50,6 +52,15 @@ class Refused(Exception):
 def new_token() -> str:
     """Return a secret of 256 bits as text."""
     return secrets.token_urlsafe(32)
+
+
+def check_token(token: str) -> None:
+    """Raise ValueError where a token is none that a header can have, or one that can be guessed; it is not repeated."""
+    if not _TOKEN.fullmatch(token):
+        raise ValueError(
+            f"MICROSCOPE_UI_TOKEN has 32 to 200 letters, digits, - and _, as `openssl rand -hex 32` makes them; it has "
+            f"{len(token)} characters, or others."
+        )
 
 
 class Gate:

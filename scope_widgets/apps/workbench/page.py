@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from scope_widgets._bar_steps import steps_of_bars
 from scope_widgets._untrusted import opening
 from scope_widgets.apps.workbench.workspace import Workspace
 from scope_widgets.widgets.core.requests import Answer, LongAnswer
@@ -52,11 +53,17 @@ class WorkbenchPage(BrowserPage):
         self._workspace.keep_layout(text)
         return found
 
-    def answer_models(self) -> Answer:
-        """Answer with the models that are loaded, and those of the workspace that can be."""
-        inside = sorted(path.parent.name for path in self._workspace.files.folder.glob("*/config.json"))
-        loaded = list(self._workspace.models)
-        return {"loaded": loaded, "known": [name for name in ["demo", *inside] if name not in loaded]}, []
+    def answer_models(self) -> LongAnswer:
+        """Answer with the models that are loaded, those of the workspace that can be, and those of a server."""
+        workspace, there, note = self._workspace, [], ""
+        try:
+            there = yield from steps_of_bars(workspace.running_there, "asking the server for its models")
+        except RuntimeError as silent:
+            note = str(silent)
+        inside = sorted(path.parent.name for path in workspace.files.folder.glob("*/config.json"))
+        loaded = {name: workspace.server_of(scope) for name, scope in workspace.models.items()}
+        known = [name for name in ["demo", *inside] if name not in loaded]
+        return {"loaded": list(loaded), "servers": loaded, "known": known, "there": there, "note": note}, []
 
     def answer_load(self, name: str) -> LongAnswer:
         """Load a model, where there is memory for it."""

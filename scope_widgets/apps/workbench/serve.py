@@ -17,7 +17,7 @@ from fastapi import APIRouter
 
 from scope_widgets.apps.workbench.app import create_app
 from scope_widgets.apps.workbench.frames import MOST_INBOUND
-from scope_widgets.apps.workbench.gate import new_token
+from scope_widgets.apps.workbench.gate import check_token, new_token
 from scope_widgets.apps.workbench.workspace import Workspace
 
 LOCAL = "127.0.0.1"
@@ -41,6 +41,7 @@ def serve(
     open_browser: bool = False,
     routers: Iterable[APIRouter] = (),
     say: Callable[[str], None] = print,
+    token: str | None = None,
 ) -> None:
     """Serve a workspace until Ctrl-C.
 
@@ -59,12 +60,14 @@ def serve(
     open_browser : bool, default False
     routers : iterable of APIRouter, default ()
     say : callable, default print
-        Is given the address, which holds the token.
+        Is given the address, which holds the token where that was made here.
+    token : str, optional
+        The secret that pages bring; a new one by default. One that is given is not said: whoever gave it has it.
 
     Raises
     ------
     ValueError
-        For a host that others reach without a name that it goes by, or a prefix that is none.
+        For a host that others reach without a name that it goes by, a prefix that is none, or a token to be guessed.
     OSError
         Where the port is taken, or the model is not there.
     """
@@ -72,15 +75,17 @@ def serve(
     check_host(host, allowed)
     if root_path and (not root_path.startswith("/") or "//" in root_path or ".." in root_path):
         raise ValueError(f"--root-path is a prefix such as /workbench, not {root_path!r:.60}.")
+    if token is not None:
+        check_token(token)
     listening = _listen(host, port)
     try:
         port = listening.getsockname()[1]
-        token = new_token()
+        secret = token or new_token()
         app = create_app(
-            workspace, token=token, hosts=hosts_of(host, port, allowed), root_path=root_path, routers=routers
+            workspace, token=secret, hosts=hosts_of(host, port, allowed), root_path=root_path, routers=routers
         )
         shown = allowed[0] if allowed and not _is_local(host) else f"{LOCAL if _is_local(host) else host}:{port}"
-        address = f"http://{shown}{root_path.rstrip('/')}/#token={token}"
+        address = f"http://{shown}{root_path.rstrip('/')}/{'' if token else f'#token={secret}'}"
         if not _is_local(host):
             print(OPEN.format(host=host), file=sys.stderr)
         serving = _Server(config_of(app), lambda: _tell(address, say, open_browser))

@@ -56,6 +56,10 @@ class Workspace:
         Whether pages and programs may have models fetched from the hub.
     load_options : dict, optional
         Those of `Microscope.load`, such as ``device``.
+    remote : bool, default False
+        Whether models of the hub run on an NDIF server; the demo model, and those of the workspace, run here.
+    host : str, optional
+        Its address; NDIF_HOST by default. The key is read from NDIF_API_KEY, and kept nowhere else.
 
     Attributes
     ----------
@@ -84,8 +88,11 @@ class Workspace:
         sae_dir: Path | None = None,
         allow_hub: bool = False,
         load_options: dict[str, Any] | None = None,
+        remote: bool = False,
+        host: str | None = None,
     ) -> None:
         self.files = Files(folder)
+        self.remote, self.host, self._given = remote, host, model
         self.default, self.sae_dir, self.allow_hub = model, sae_dir, allow_hub
         self.load_options = load_options or {}
         self.kernel = Kernel()
@@ -199,7 +206,7 @@ class Workspace:
         ValueError
             For a name that is not to be loaded here, see `check_name`.
         """
-        return _estimate(self.check_name(name))
+        return self._estimate(self.check_name(name))
 
     def check_name(self, name: str) -> str:
         """Return what `Microscope.load` takes for a name that came from outside: never a path.
@@ -258,7 +265,7 @@ class Workspace:
         """Give up models that nobody uses, one after the other, until there is room for another one."""
         while True:
             # aside: the hub may have to be asked
-            estimate = yield from steps_of_bars(lambda: _estimate(given), f"looking how large {name[:60]} is")
+            estimate = yield from steps_of_bars(lambda: self._estimate(given), f"looking how large {name[:60]} is")
             if len(self.models) < MOST_MODELS and estimate.fits:
                 return
             idle = self.idle()
@@ -343,13 +350,49 @@ class Workspace:
         from scope_widgets import Microscope
 
         with self._loading:
+            if self._runs_there(name):
+                return Microscope.load(name, remote=True, host=self.host)
             return Microscope.load(name, **self.load_options)
+
+    def _runs_there(self, given: str) -> bool:
+        """Whether what `check_name` returned, or the command line named, is a model that runs on the server."""
+        return self.remote and (given == self._given or (given != DEMO and not Path(given).exists()))
+
+    def _estimate(self, given: str) -> LoadEstimate:
+        return _nothing(given) if self._runs_there(given) else _estimate(given)
+
+    # -- a server elsewhere
+
+    def server_of(self, scope: Any) -> str:
+        """Return the address of the server that a model runs on; "" for one in this process."""
+        return "" if getattr(scope, "interactive", True) else str(scope.transport.address)
+
+    def running_there(self) -> list[str]:
+        """Return the models that the server runs and that may be loaded, beside those that are; it may take seconds.
+
+        Raises
+        ------
+        RuntimeError
+            Where the server does not say so; the message says what to do.
+        """
+        there = [one for one in list(self.models.values()) if self.server_of(one)]
+        if not there or not self.allow_hub:
+            return []
+        return [name for name in there[0].running_models() if name not in self.models]
 
 
 def _estimate(given: str) -> LoadEstimate:
     from scope_widgets.models.load_estimate import estimate_load
 
     return estimate_load(given)
+
+
+def _nothing(given: str) -> LoadEstimate:
+    """Return what a model takes whose weights are elsewhere."""
+    from scope_widgets.models.load_estimate import LoadEstimate
+    from scope_widgets.models.memory_estimate import free_host_memory
+
+    return LoadEstimate(given, 0, 0, free_host_memory())
 
 
 async def wait_for(kernel: Kernel, steps: Callable[[], Steps[Any]]) -> Any:

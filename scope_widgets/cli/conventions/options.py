@@ -103,6 +103,24 @@ def at_least(low: int) -> Callable[[str], int]:
     return read
 
 
+def address(text: str) -> str:
+    """Return the address of a server.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        For something else, or one with a name and password in it.
+
+    Examples
+    --------
+    >>> address("http://10.0.0.7:5001")
+    'http://10.0.0.7:5001'
+    """
+    if not text.startswith(("http://", "https://")) or "@" in text or any(char.isspace() for char in text):
+        raise argparse.ArgumentTypeError(f"it is an address such as http://10.0.0.7:5001; got {text[:60]!r}")
+    return text.rstrip("/")
+
+
 def layers(text: str) -> tuple[int, ...]:
     """Return layers by their numbers and ranges.
 

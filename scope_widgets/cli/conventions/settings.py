@@ -139,6 +139,8 @@ def _value(action: argparse.Action, value: Any) -> Any:
     """
     if action.nargs == 0:
         return _switch(value)
+    if action.nargs == "?" and str(value).strip().lower() in (*_TRUE, *_FALSE):  # with a value, or as a switch
+        return action.const if _switch(value) else None
     if isinstance(value, (bool, dict)):
         raise ValueError(f"it is a text, a number or a list; got {value!r}")
     many = action.nargs in ("+", "*") or isinstance(action, argparse._AppendAction)

@@ -146,7 +146,7 @@ class SteeringPanel(SharesInterventions, Prompted):
             if scope is None or prompt is None:
                 raise TypeError("SteeringPanel takes a Microscope and a prompt: SteeringPanel(scope, 'The film was').")
             given = sliders.made(directions, heads, neurons, interventions, at)
-            given += _touched(selection, scope, prompt)
+            given += touched(selection, scope, prompt)
             session = Session(scope, prompt, given, answer=answer, versus=versus)
         elif not (scope is prompt is answer is versus is None and not any((directions, heads, neurons, interventions))):
             raise TypeError("session= brings its own model, prompt and interventions: give it alone.")
@@ -638,7 +638,7 @@ def _plain(values: Any) -> list[float | None]:
     return [number(float(value)) for value in np.asarray(values, dtype=float)]
 
 
-def _touched(selection: Selection | None, scope: Any, prompt: Any) -> list[Intervention]:
+def touched(selection: Selection | None, scope: Any, prompt: Any) -> list[Intervention]:
     """Return what was intervened on in views of the selection, where no panel shows it yet."""
     found: dict[str, Intervention] = {}
     for view in [] if selection is None else selection.views():

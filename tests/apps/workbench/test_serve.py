@@ -98,6 +98,34 @@ def test_a_port_that_is_taken_says_so(served: Served, tmp_path: Path, capsys: py
     assert main(["ui", "--port", "70000"]) == 2
 
 
+@pytest.mark.parametrize("token", ["", "short", "x" * 31, "x" * 201, "secret of 32 characters and more", "é" * 40])
+def test_a_token_that_can_be_guessed_is_refused_and_not_repeated(
+    token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MICROSCOPE_UI_TOKEN", token)
+    assert main(["ui", "--no-open", "--workspace", str(tmp_path)]) == 1
+    out, said = capsys.readouterr()
+    assert "openssl rand -hex 32" in said
+    assert not token or token not in out + said
+    assert "MICROSCOPE_UI_TOKEN" not in os.environ  # what is begun from here does not have it
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "'demo' is here: name one that the server has"),
+        (["--model", "."], "'.' is here"),
+        (["--model", "a/b", "--device", "cpu"], "are the server's choice"),
+    ],
+)
+def test_what_a_server_elsewhere_does_not_take_is_said_at_once(
+    given: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ui", "--no-open", "--workspace", str(tmp_path / "files"), *given, "--remote"]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "files").exists()
+
+
 def test_a_model_that_is_not_there_ends_the_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["ui", "--no-open", "--model", str(tmp_path / "none"), "--workspace", str(tmp_path / "files")]
     assert main(given) == 1

@@ -89,3 +89,20 @@ def test_a_file_that_is_none(ask, workplace):
 def test_a_wrong_variable_is_named(ask, monkeypatch, workplace):
     monkeypatch.setenv("MICROSCOPE_SEED", "much")
     assert "MICROSCOPE_SEED: it is a whole number from 0; got 'much'" in ask("heads", "--repeated").err
+
+
+def test_what_is_a_switch_or_has_a_value_is_either(parsed):
+    assert parsed("ui").remote is None
+    assert parsed("ui", "--remote").remote is True
+    assert parsed("ui", "--remote", "http://10.0.0.7:5001/").remote == "http://10.0.0.7:5001"
+    assert parsed("ui", file="remote = true").remote is True
+    assert parsed("ui", file='remote = "https://h"').remote == "https://h"
+    assert parsed("ui", REMOTE="0").remote is None
+    assert parsed("ui", REMOTE="http://h").remote == "http://h"
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7", "http://me:secret@h", "http://a b"])
+def test_a_server_has_an_address_without_a_password(parsed, host, capsys):
+    with pytest.raises(SystemExit):
+        parsed("ui", "--remote", host)
+    assert "--remote is an address" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from scope_widgets._bar_steps import steps_of_bars
 from scope_widgets._job import Steps
 from scope_widgets.apps.workbench.api.infer import Inference, InferenceCache, infer
 from scope_widgets.apps.workbench.api.job_feed import JobFeed
@@ -135,8 +136,9 @@ class Api:
         """
 
         def steps() -> Steps[T]:
+            if not getattr(scope, "interactive", True):  # a server elsewhere is not waited for on the models' thread
+                return (yield from steps_of_bars(lambda: function(*args, **kwargs)))
             return function(*args, **kwargs)
-            yield
 
         return await self.go(client, scope, steps)  # type: ignore[no-any-return]
 

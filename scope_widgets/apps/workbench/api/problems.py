@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from scope_widgets._job import ElsewhereError
 from scope_widgets._untrusted import why
 from scope_widgets.apps.workbench.jobs import QueueFullError
 
@@ -60,6 +61,8 @@ def refusals() -> Iterator[None]:
         yield
     except QueueFullError as error:
         raise Problem(503, str(error), {"Retry-After": RETRY_S}) from None
+    except ElsewhereError as error:
+        raise Problem(502, sentence(error), {"Retry-After": RETRY_S}) from None
     except MemoryError as error:
         raise Problem(413, str(error) or "There is no memory for it: ask for less.") from None
     except (FileNotFoundError, ValueError, TypeError, IndexError, KeyError) as error:
@@ -67,6 +70,10 @@ def refusals() -> Iterator[None]:
         if not said.endswith("."):
             raise
         raise Problem(404 if isinstance(error, FileNotFoundError) else 422, said) from None
+    except (NotImplementedError, AttributeError) as error:  # of a model elsewhere, whose weights are not here
+        if not (said := sentence(error)).endswith("."):
+            raise
+        raise Problem(501, said) from None
 
 
 def sentence(error: BaseException) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 from scope_widgets import report, tracking
 from scope_widgets._job import JobStatus, Steps
+from scope_widgets.tracking.runs import fingerprint
+from scope_widgets.widgets.workbench.panels.followed_page import FollowedPage
 from scope_widgets.widgets.workbench.panels.framed_page import FramedPage
 from scope_widgets.widgets.workbench.panels.panel_prompt import Prompt
 
@@ -62,7 +64,7 @@ def make_report(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
 
 
 def make_runs(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
-    """Show the runs in and below a folder of the workspace, the last begun first.
+    """Show the runs in and below a folder of the workspace, the last begun first, as they come and change.
 
     Raises
     ------
@@ -70,21 +72,30 @@ def make_runs(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
         Where there is no such folder.
     """
     yield JobStatus("running", "reading the runs")
-    name = str(options["folder"]).strip()
-    folder = prompt.folder(name)
+    folder = prompt.folder(str(options["folder"]).strip())
+    before = fingerprint(folder)  # what is written while the runs are read is read once more
+    shown = _shown_runs(folder)
+    view = FollowedPage(
+        shown["document"],
+        shown["table"],
+        title=shown["title"],
+        made_by=f"from scope_widgets import tracking\n\ntracking.runs({folder.name!r})\n",
+        selection=prompt.selection,
+    )
+    view.follow_files(lambda: fingerprint(folder), lambda: _shown_runs(folder), before)
+    return view
+
+
+def _shown_runs(folder: Path) -> dict[str, Any]:
+    """Return what a panel of runs shows: its document, table and title."""
     frame = tracking.runs(folder)
     columns = list(frame.columns)[:MOST_COLUMNS]
     rows = [[_text(one) for one in row] for row in frame[columns].head(MOST_RUNS).itertuples(index=False)]
     more = f"<p>{len(frame) - len(rows):,} more runs are not shown.</p>" if len(frame) > len(rows) else ""
     none = "<p>There are no runs here: microscope train, evals and tracking.run(folder) leave them.</p>"
     body = f"{_table(columns, rows)}{more}" if rows else none
-    return FramedPage(
-        _PAGE.format(body=body),
-        (columns, rows),
-        title=f"Runs in {folder.name}, {len(frame):,}",
-        made_by=f"from scope_widgets import tracking\n\ntracking.runs({folder.name!r})\n",
-        selection=prompt.selection,
-    )
+    title = f"Runs in {folder.name}, {len(frame):,}"
+    return {"document": _PAGE.format(body=body), "table": (columns, rows), "title": title}
 
 
 def _reports(workspace: Path) -> str:

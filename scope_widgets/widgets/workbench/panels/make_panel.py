@@ -12,6 +12,7 @@ from scope_widgets._untrusted import opening
 from scope_widgets.models.remote_dispatch import submit, submit_aside
 from scope_widgets.patching.patching_experiment import Experiment
 from scope_widgets.patching.sweeps import Sweep
+from scope_widgets.steering import ScaleHead, Session
 from scope_widgets.widgets.attention_stack import AttentionStack
 from scope_widgets.widgets.attention_view import AttentionView
 from scope_widgets.widgets.attribution_view import AttributionView
@@ -21,6 +22,7 @@ from scope_widgets.widgets.head_table import HeadTable
 from scope_widgets.widgets.logit_lens_view import LogitLensView
 from scope_widgets.widgets.patching_map import PatchingMap
 from scope_widgets.widgets.steering_panel import SteeringPanel
+from scope_widgets.widgets.steering_panel.steering_panel import touched
 from scope_widgets.widgets.token_view import TokenView
 from scope_widgets.widgets.workbench.panels.folder_panels import make_report, make_runs
 from scope_widgets.widgets.workbench.panels.panel_prompt import Prompt
@@ -148,7 +150,12 @@ def _steering(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
     sizes = prompt.scope.n_layers, prompt.scope.n_heads
     in_model = [(layer, head) for layer, head in chosen if layer < sizes[0] and head < sizes[1]]
     compared = yield from prompt.lens.most_probable(prompt.trace)
-    view = SteeringPanel(prompt.scope, prompt.text, heads=in_model, has_latents=True, **compared, **prompt.shared)
+    if prompt.scope.interactive:
+        view = SteeringPanel(prompt.scope, prompt.text, heads=in_model, has_latents=True, **compared, **prompt.shared)
+    else:  # whose first answers are not waited for here
+        given = [*(ScaleHead(*head, 1.0) for head in in_model), *touched(prompt.selection, prompt.scope, prompt.text)]
+        session = yield from Session.submit_new(prompt.scope, prompt.text, given, **compared).follow()
+        view = SteeringPanel(session=session, has_latents=True, **prompt.shared)
     view.compared_of = prompt.lens.most_probable
     view.index_of = lambda: prompt.index(prompt.scope)
     return view

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from scope_widgets import features, geometry
+from scope_widgets._bar_steps import steps_of_bars
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets.models.tokens import token_texts
@@ -42,9 +43,12 @@ def make_projection(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
         yield JobStatus("running", "reading the recording")
         rows, layers, shown, provenance, code = _of_recording(prompt.folder(name))
     else:
+        if not prompt.scope.interactive:  # one request, which others do not wait for
+            yield from steps_of_bars(lambda: prompt.trace.fetch("residual"), "asking the server")
         rows, layers, shown, provenance, code = _of_prompt(prompt)
-    k = min(_NEIGHBOURS, (len(rows[0]) - 1) // 2)
-    options_of: dict[str, Any] = {"perplexity": min(30.0, (len(rows[0]) - 2) / 3.0)} if method == "tsne" else {}
+    n = min(map(_different, rows))  # a token that comes twice is one row before the first block
+    k = min(_NEIGHBOURS, (n - 1) // 2)
+    options_of: dict[str, Any] = {"perplexity": min(30.0, (n - 2) / 3.0)} if method == "tsne" else {}
     found = []
     for at, x in enumerate(rows):
         yield JobStatus("running", f"layer {layers[at]}", at, len(rows))
@@ -80,6 +84,11 @@ def make_projection(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
         *([] if provenance is None else ["provenance=provenance"]),
     ]
     return view
+
+
+def _different(x: Any) -> int:
+    """Return how many different rows there are."""
+    return len({row.tobytes() for row in np.ascontiguousarray(np.asarray(x) + 0)})  # -0 becomes 0
 
 
 def _of_prompt(prompt: Prompt) -> tuple[list[Any], list[int], dict[str, Any], Provenance, list[str]]:

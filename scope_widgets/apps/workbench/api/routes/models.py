@@ -6,7 +6,7 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from scope_widgets.apps.workbench.api.access import Api, Client, TheApi
 from scope_widgets.apps.workbench.api.fields import Given, ModelName
@@ -29,6 +29,7 @@ class Model(BaseModel):
     d_model: int
     vocabulary: int
     parameters: int
+    server: Annotated[str, Field(description="The NDIF server that it runs on; empty: this one.")]
 
 
 class Models(BaseModel):
@@ -66,6 +67,7 @@ def about(api: Api, scope: Any) -> Model:
         d_model=scope.d_model,
         vocabulary=int(scope.model.get_output_embeddings().weight.shape[0]),
         parameters=sum(one.numel() for one in scope.model.parameters()),
+        server=api.workspace.server_of(scope),
     )
 
 
