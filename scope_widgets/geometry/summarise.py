@@ -169,7 +169,7 @@ def summarise(
     >>> rec = features.record(scope, texts, layers=[1, 2], folder=folder)
     >>> found = geometry.summarise(scope, rec, progress=False)
     >>> [one.layer for one in found.layers], found[2].spectrum.n, found[2].mle is None
-    ([1, 2], 20, True)
+    ([1, 2], 16, True)
     """
     if not is_same_model(rec.manifest.model, scope.model_id):
         raise ValueError(

@@ -80,9 +80,9 @@ def check(page, outputs, run):
     view.click(position={"x": 1.5 * cell, "y": 1.5 * cell})
     outputs(0).locator(".sw-bar").get_by_text("1.1", exact=True).wait_for()
     run(2)
-    outputs(2).get_by_text("selected: [(1, 1)] [(1, 1)]").wait_for(timeout=20_000)
+    outputs(2).get_by_text("selected: [(1, 1)] [(1, 1)]").wait_for(timeout=60_000)
     run(3)
-    outputs(0).locator(".sw-bar").get_by_text("2.1", exact=True).wait_for(timeout=20_000)
+    outputs(0).locator(".sw-bar").get_by_text("2.1", exact=True).wait_for(timeout=60_000)
     assert "<img·src=x·onerror=alert(1)>" in outputs(0).locator(".sw").inner_text()
 
 
@@ -217,7 +217,7 @@ def test_a_workbench_in_jupyterlab(every_in, screenshot):
     bar.locator("textarea").fill("When Anna and Paul went to the park, Paul gave a book to")
     bar.locator("textarea").press("Enter")
     for view in (attention, steering):
-        view.get_by_text("Anna").first.wait_for(timeout=20_000)
+        view.get_by_text("Anna").first.wait_for(timeout=60_000)
     sizes = {}
     for width in (480, 1000, 1600):
         wide = bar.bounding_box()["width"]
@@ -231,7 +231,7 @@ def test_a_workbench_in_jupyterlab(every_in, screenshot):
         assert right["x"] == below["x"]
         assert right["x"] + right["width"] <= bar.bounding_box()["x"] + width + 1 or width < 1600
     bar.get_by_role("button", name="Attribution").click()
-    views.nth(4).wait_for(state="detached", timeout=20_000)
+    views.nth(4).wait_for(state="detached", timeout=60_000)
 
 
 def test_a_slider_steers_in_jupyterlab(every_in, screenshot):
@@ -398,16 +398,16 @@ if __name__ == "__main__":
         page.locator(".sw-row", has_text="1.2").first.wait_for(timeout=30_000)
         cell = view.bounding_box()["width"] / 4
         view.click(position={"x": 1.5 * cell, "y": 1.5 * cell})
-        page.get_by_text("selected: [(1, 1)]").wait_for(timeout=20_000)
+        page.get_by_text("selected: [(1, 1)]").wait_for(timeout=60_000)
         page.get_by_role("button", name="from Python").click()
-        page.locator(".sw-bar").first.get_by_text("2.1", exact=True).wait_for(timeout=20_000)
+        page.locator(".sw-bar").first.get_by_text("2.1", exact=True).wait_for(timeout=60_000)
         screenshot(page, "marimo", compared=False)
         page.locator(".sw-prompt-closed").click()  # the bar's, of a workbench
         page.locator("textarea:focus").fill("When Anna and Paul went to the park, Paul gave a book to")
         page.locator("textarea:focus").press("Enter")
         # attention, lens and steering have the prompt's tokens
-        page.wait_for_function(SHOWS_IN_THREE, arg="Anna", timeout=20_000)
+        page.wait_for_function(SHOWS_IN_THREE, arg="Anna", timeout=60_000)
         screenshot(page, "marimo-workbench", compared=False)
         page.locator(".fb-row[aria-label^='latent 33,']").click()
-        page.get_by_text("open: latent 33").wait_for(timeout=20_000)
-        page.locator(".fb-line").first.wait_for(timeout=20_000)
+        page.get_by_text("open: latent 33").wait_for(timeout=60_000)
+        page.locator(".fb-line").first.wait_for(timeout=60_000)
