@@ -106,7 +106,7 @@ def test_with_a_model_a_writer_tries_claims_first_and_they_hold_on_other_prompts
     made = report.document(scope, written.entries, discovery=discovery, suite=suite)
     done = made.verify(scope, n=24, suite=suite, saes=sae)
     assert done.of("verified")
-    # the claims hold; what is lost without a latent is little, and more or less than chance by the prompts that are drawn
+    # the claims hold; whether more is lost without a latent than chance differs by the prompts that are drawn
     for entry in (*done.of("verified"), *done.of("rejected")):
         assert entry.evidence[0].effect >= 0.8
         assert entry.evidence[0].low > entry.evidence[0].null
