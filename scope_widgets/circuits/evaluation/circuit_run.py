@@ -36,7 +36,7 @@ from scope_widgets.models.microscope import Microscope
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 #: which edges are in, of one circuit [edge] or of several [circuit, edge]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-#: few, so that an interrupted analysis has some pairs, and is not heard late
+#: few, so that an interrupt is not heard late
 _PAIRS_AT_ONCE = 8
 #: share of the free memory that may be asked for
 _MEMORY_SHARE = 0.6
@@ -58,6 +58,8 @@ class CircuitRun:
     draws : int, default 1
         Of "resample": what is measured is the mean over so many prompts that give a pair their activations, of which
         none gives twice. There are no more than pairs of a group, less one.
+    at_once : int, optional
+        Number of pairs of a forward; few by default, so that an interrupted analysis has some.
 
     Attributes
     ----------
@@ -82,6 +84,7 @@ class CircuitRun:
         seed: int = 0,
         bar: tqdm[Any] | None = None,
         draws: int = 1,
+        at_once: int | None = None,
     ) -> None:
         check_ablation(ablation, CircuitAblation)
         if not len(task):
@@ -97,11 +100,12 @@ class CircuitRun:
         self._weights = draw_weights(self._groups, len(self._donors))
         self.graph: Graph = graph_of(scope)
         check_memory(scope, self.graph, task, 2 if ablation == "counterfactual" else 5)
+        at_once = at_once or _PAIRS_AT_ONCE
         order = sorted(range(len(task)), key=lambda pair: len(task.clean[pair]))  # little padding
-        self._parts = [order[at : at + _PAIRS_AT_ONCE] for at in range(0, len(order), _PAIRS_AT_ONCE)]
+        self._parts = [order[at : at + at_once] for at in range(0, len(order), at_once)]
         rows = [[prompts[pair] for pair in part] for prompts in (task.clean, task.corrupted) for part in self._parts]
         short = bar is not None or len(self._parts) < 2
-        work = preparation(scope, task)
+        work = 3 * scope.n_layers * len(self._parts)
         with tqdm(total=work, desc="Running the pairs", unit="layer", leave=False, disable=short) as own:
             self._prepare(rows, own if bar is None else bar)
 

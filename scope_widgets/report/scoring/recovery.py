@@ -30,6 +30,8 @@ ABLATIONS: Final[tuple[CircuitAblation, ...]] = ("counterfactual", "resample", "
 _LEAST: Final = 1e-6
 #: resampling is an expectation: the mean over so many prompts of which a pair is given the activations, at most
 DONORS: Final = 4
+#: pairs of a forward: nothing is shown between them, and of a small model each forward costs more than its products
+AT_ONCE: Final = 64
 
 
 class RecoveryRun:
@@ -50,7 +52,7 @@ class RecoveryRun:
 
     def __init__(self, scope: Microscope, task: Task, seed: int) -> None:
         self.task = task
-        self.runs = [CircuitRun(scope, task, ablation, seed, draws=DONORS) for ablation in ABLATIONS]
+        self.runs = [CircuitRun(scope, task, ablation, seed, draws=DONORS, at_once=AT_ONCE) for ablation in ABLATIONS]
         self._known: dict[bytes, Array] = {}
         nothing = np.zeros(self.graph.n_edges, dtype=bool)
         #: [ablation, metric and divergence, pair]

@@ -20,6 +20,7 @@ from scope_widgets.report.claims.donors import donors
 from scope_widgets.report.claims.roles import positions, value
 from scope_widgets.report.entries.components import taken_out
 from scope_widgets.report.entries.entry import Entry, Evidence, TestName
+from scope_widgets.report.scoring.recovery import AT_ONCE
 
 #: share of the effect that activations of prompts that agree must keep
 KEPT = 0.8
@@ -50,8 +51,10 @@ class Donated:
         if not self.enough:
             return
         self.task = pool.only(self.pairs)
-        self.agree = CircuitRun(scope, replace(self.task, corrupted=[agree[pair][0] for pair in self.pairs]))
-        self.disagree = CircuitRun(scope, replace(self.task, corrupted=[other[pair][0] for pair in self.pairs]))
+        self.agree, self.disagree = (
+            CircuitRun(scope, replace(self.task, corrupted=[given[pair][0] for pair in self.pairs]), at_once=AT_ONCE)
+            for given in (agree, other)
+        )
         #: which pair of the pool a pair's donor that does not agree was
         self.given = [other[pair][1] for pair in self.pairs]
         self._pool = pool

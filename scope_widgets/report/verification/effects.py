@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,11 +44,22 @@ class Effects:
         self._kept = keep
         self._layers: dict[int, Array] = {}
         self._edges: dict[int, tuple[list[int], Array]] = {}
+        self._known: dict[str, Array] = {}
+
+    def measure(self, entries: Iterable[Entry]) -> None:
+        """Measure entries that `of` is asked for later, those of edges and circuits at once."""
+        some = [entry for entry in entries if not _is_node(entry)]
+        if some:
+            digests = [entry.digest for entry in some]
+            name = f"effects {hashlib.sha256(' '.join(digests).encode()).hexdigest()}"
+            self._known |= zip(digests, np.asarray(self._keep(name, lambda: self._without(some))), strict=True)
 
     def of(self, entry: Entry) -> Array:
         """Return the metric of the whole model less that without the entry's components, `[pair]`."""
         graph = self.run.graph
-        if entry.kind in ("head", "mlp") and len(entry.components) == 1:
+        if entry.digest in self._known:
+            return self._known[entry.digest]
+        if _is_node(entry):
             number = graph.sender(entry.components[0])
             layer = (number - 1) // (graph.n_heads + 1)
             return np.asarray(self._layer(layer)[(number - 1) % (graph.n_heads + 1)])
@@ -120,6 +132,10 @@ class Effects:
 
     def _lost(self, out: Array) -> Array:
         return settled(self.run.full - self.run.measure(~out), self.run.floor)
+
+
+def _is_node(entry: Entry) -> bool:
+    return entry.kind in ("head", "mlp") and len(entry.components) == 1
 
 
 def ablation_evidence(effects: Sequence[Effects], entry: Entry, seed: int) -> tuple[Evidence, int]:

@@ -12,7 +12,7 @@ from scope_widgets.ioi.dataset.draw_prompts import prompts
 from scope_widgets.ioi.detection.detect import detect
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.figures import Figure
-from scope_widgets.report.scoring.recovery import RecoveryRun
+from scope_widgets.report.scoring.recovery import AT_ONCE, RecoveryRun
 from scope_widgets.report.suite import Behaviour, digest_of, pairs_of
 from scope_widgets.report.verification.behaviour_tests import absent
 from scope_widgets.report.writers.nodes import worthwhile, write_nodes
@@ -68,7 +68,7 @@ def write_behaviour(
         pool = pool[: max(1, len(pool) // 2)]
     task = pool[:n]
     seen = tuple(dict.fromkeys(digest_of(row) for row in pool.clean))
-    looked_at = CircuitRun(scope, task, "counterfactual", seed)
+    looked_at = CircuitRun(scope, task, "counterfactual", seed, at_once=AT_ONCE)
     if why := absent(looked_at):
         return Written(seen=seen, reason=why)
     nodes = write_nodes(looked_at, pool, behaviour.dependences, seed=seed, notes=notes, groups=groups)

@@ -14,7 +14,7 @@ from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.claims.claim import ClaimData
 from scope_widgets.report.entries.components import documented_edges
 from scope_widgets.report.entries.entry import Entry
-from scope_widgets.report.scoring.recovery import RecoveryRun
+from scope_widgets.report.scoring.recovery import AT_ONCE, RecoveryRun
 from scope_widgets.report.verification.claims import Donated, attention_between, claim_evidence
 from scope_widgets.report.verification.effects import Effects, ablation_evidence
 
@@ -66,7 +66,7 @@ def write_nodes(
         Number of entries: those with the largest effects.
     """
     scope, task, graph, n = run.scope, run.task, run.graph, len(run.task)
-    runs = [run, CircuitRun(scope, task, "resample", seed)]
+    runs = [run, CircuitRun(scope, task, "resample", seed, at_once=AT_ONCE)]
     effects = [Effects(run, lambda name, compute: compute(), seed) for run in runs]
     found = []
     for name in graph.senders[1:]:

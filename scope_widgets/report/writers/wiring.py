@@ -89,6 +89,8 @@ def _holding(
     if not donated.enough:
         return []
     effects = [Effects(one, lambda name, compute: compute(), seed) for one in run.runs[:2]]
+    for one in effects:
+        one.measure(entries.values())
     found = []
     for edge, entry in entries.items():
         evidence, which = ablation_evidence(effects, entry, seed)
