@@ -68,6 +68,14 @@ def test_tsne_keeps_clusters(x):
     assert np.isnan(found.explained).all()
 
 
+def test_the_real_umap_keeps_clusters(x):
+    pytest.importorskip("umap", reason="umap-learn is not installed (the extra projection)")
+    x[60:] += 50
+    found, again = (geometry.project(x, "umap", neighbours=9, seed=3) for _ in range(2))
+    assert found.value > 0.4
+    assert np.array_equal(found.coordinates, again.coordinates)
+
+
 def test_umap_is_asked_as_it_is_called(x, monkeypatch):
     class UMAP:
         def __init__(self, **options):
