@@ -57,8 +57,10 @@ export function addPromptLine(
   const line = model.get("prompt_line") && createLine(root, model, lost, until);
   return {
     onOther(act) {
-      model.on("change:shown", act);
-      until.addEventListener("abort", () => model.off("change:shown", act));
+      // marimo sets one trait after the other, in any order, and says so after each: all are there when it is through
+      const later = () => queueMicrotask(() => until.aborted || act());
+      model.on("change:shown", later);
+      until.addEventListener("abort", () => model.off("change:shown", later));
     },
     addKeys() {
       const list = root.querySelector(":scope > .sw-keys > dl");
