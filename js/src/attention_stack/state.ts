@@ -1,6 +1,7 @@
 /** What a stack of heads shows, as signals; everything else follows from them. */
-import { KeptPatterns } from "../core/attention/kept_patterns";
+
 import { makePattern, type Pattern } from "../core/attention/pattern";
+import { PatternCache } from "../core/attention/pattern_cache";
 import { bytes, float32 } from "../core/bytes";
 import { magnitudeTable, seenTable, type Table } from "../core/drawing/colour";
 import { niceCeiling, type Scale } from "../core/drawing/scale";
@@ -41,7 +42,7 @@ export class State {
   /** How many heads cannot be seen from where it stood still last; undefined before that. */
   readonly hidden = signal<number | undefined>(undefined);
   readonly status = signal("");
-  readonly #kept = new KeptPatterns();
+  readonly #kept = new PatternCache();
   readonly #dragged = signal<Scale | undefined>(undefined);
 
   constructor(

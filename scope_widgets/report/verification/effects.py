@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -50,9 +49,7 @@ class Effects:
         """Measure entries that `of` is asked for later, those of edges and circuits at once."""
         some = [entry for entry in entries if not _is_node(entry)]
         if some:
-            digests = [entry.digest for entry in some]
-            name = f"effects {hashlib.sha256(' '.join(digests).encode()).hexdigest()}"
-            self._known |= zip(digests, np.asarray(self._keep(name, lambda: self._without(some))), strict=True)
+            self._known |= zip((entry.digest for entry in some), self._without(some), strict=True)
 
     def of(self, entry: Entry) -> Array:
         """Return the metric of the whole model less that without the entry's components, `[pair]`."""

@@ -1,7 +1,7 @@
 /** Fetches patterns and thumbnails from Python, and keeps those that were looked at last. */
 
-import { KeptPatterns } from "../../core/attention/kept_patterns";
 import { difference, isExact, makePattern, type Pattern } from "../../core/attention/pattern";
+import { PatternCache } from "../../core/attention/pattern_cache";
 import { bytes, float32 } from "../../core/bytes";
 import { computed, type ReadonlySignal, type Signal, signal, trait } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
@@ -20,7 +20,7 @@ const REQUESTS = { attention: ["head", "rows"], value_weighted: ["weighted", "we
 const BLOCK = 32;
 
 export class Patterns {
-  readonly #kept = new KeptPatterns();
+  readonly #kept = new PatternCache();
   readonly #rowsAsked = new Set<string>();
   readonly #sizes: Record<Side, number>;
   readonly #partners: readonly number[] | undefined;

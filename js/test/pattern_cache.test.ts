@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { KeptPatterns } from "../src/core/attention/kept_patterns";
 import { makePattern, type Pattern } from "../src/core/attention/pattern";
+import { PatternCache } from "../src/core/attention/pattern_cache";
 
 const pattern = (): Pattern => makePattern(2, new Uint8Array(3), 1, false);
 
@@ -16,7 +16,7 @@ function asking() {
 
 test("a pattern that is on its way is not asked for again", async () => {
   const { asked, ask } = asking();
-  const kept = new KeptPatterns();
+  const kept = new PatternCache();
   const both = [kept.load("0,1", ask), kept.load("0,1", ask)];
   expect(asked).toHaveLength(1);
   const found = pattern();
@@ -29,7 +29,7 @@ test("a pattern that is on its way is not asked for again", async () => {
 
 test("what is given up can be asked for anew at once", async () => {
   const { asked, ask } = asking();
-  const kept = new KeptPatterns();
+  const kept = new PatternCache();
   const first = kept.load("0,1", ask);
   kept.giveUp("0,1");
   const second = kept.load("0,1", ask);
@@ -42,7 +42,7 @@ test("what is given up can be asked for anew at once", async () => {
 });
 
 test("those that were looked at last are kept, to so many bytes", async () => {
-  const kept = new KeptPatterns(7); // two patterns of three bytes
+  const kept = new PatternCache(7); // two patterns of three bytes
   for (const name of ["a", "b", "a", "c"]) await kept.load(name, async () => pattern());
   expect(["a", "b", "c"].map((name) => !!kept.entry(name).peek())).toEqual([true, false, true]);
 });

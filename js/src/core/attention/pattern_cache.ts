@@ -9,7 +9,7 @@ interface Asked {
   answer: Promise<Pattern>;
 }
 
-export class KeptPatterns {
+export class PatternCache {
   readonly #found = new Map<string, Signal<Pattern | undefined>>();
   readonly #asked = new Map<string, Asked>();
 
