@@ -35,6 +35,7 @@ MODULES = (
     "features",
     "dashboards",
     "geometry",
+    "report",
     "training",
     "bundles",
     "remote",
