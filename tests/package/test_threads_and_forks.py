@@ -8,9 +8,11 @@ import time
 import numpy as np
 import pytest
 import torch
+from tqdm import tqdm
 
 from scope_widgets import Microscope
 from tests.package.test_interrupts import WORK, numbers
+from tests.support.forked import Forked, copied
 from tests.support.interrupts import State
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
@@ -93,7 +95,7 @@ def forked_while_busy(scope, forks):
             child = os.fork()
             if child == 0:
                 try:
-                    torch.set_num_threads(1)  # those of the process that was copied are not here
+                    copied()
                     found = scope.trace(IDS[0].tolist()).logits
                     same = all(torch.allclose(*two, atol=1e-5) for two in ((found, expected), (plain(scope), own)))
                     os._exit(0 if same and not State(scope).strange() else 1)
@@ -121,3 +123,19 @@ def _end_of(child):
 @few_or(50, 2)
 def test_forks_while_busy(scope, n):
     assert forked_while_busy(scope, n) == []
+
+
+def test_a_copy_that_is_killed_in_a_progress_bar_does_not_block_this_process(tmp_path):
+    def holding():
+        with tqdm.get_lock():
+            (tmp_path / "holding").touch()
+            time.sleep(60)
+
+    tqdm.get_lock()  # it is there before the fork, and shared, as in any process that has shown a bar
+    child = Forked(holding)
+    while not (tmp_path / "holding").exists():
+        assert not child.ended
+        time.sleep(0.001)
+    child.kill()
+    assert all(lock.acquire(timeout=10) for lock in tqdm.get_lock().locks)
+    tqdm.get_lock().release()

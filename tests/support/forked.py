@@ -6,23 +6,32 @@ import json
 import os
 import signal
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
+
+
+def copied() -> None:
+    """Make a process that was copied by a fork work by itself: call it first in the copy."""
+    import torch
+    from tqdm import tqdm
+
+    torch.set_num_threads(1)  # the threads of the process that was copied are not here
+    # The lock of tqdm is shared with that process: a copy that is killed in it leaves it taken there for ever.
+    tqdm.set_lock(threading.RLock())
 
 
 class Forked:
     """A copy of this process that runs `work()`, whose result is JSON."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
-        import torch
-
         self._written = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._status: int | None = None
         self._child = os.fork()
         if self._child == 0:
             try:
-                torch.set_num_threads(1)  # those of the process that was copied are not here
+                copied()
                 json.dump(work(), self._written)
                 self._written.flush()
                 os._exit(0)
