@@ -1,13 +1,15 @@
-"""Progress bars that leave nothing in a saved notebook."""
+"""Progress bars that leave nothing in a saved notebook, and no lock taken where Ctrl-C ends them."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm as _tqdm
+from tqdm.std import TqdmDefaultWriteLock
 
 if TYPE_CHECKING:
     from tqdm.auto import tqdm as tqdm
@@ -58,14 +60,27 @@ _heard = threading.local()
 
 
 class _HeardBar(_bar):  # type: ignore[misc,unused-ignore]
-    """A bar that whoever listens to its thread hears of."""
+    """A bar that whoever listens to its thread hears of; it is not on the screen then, and waits for no lock."""
+
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        return object.__new__(cls) if getattr(_heard, "hear", None) else super().__new__(cls, *args, **options)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._hear: Callable[[str, int, int], None] | None = getattr(_heard, "hear", None)
-        super().__init__(*args, **options | ({"disable": True} if self._hear else {}))
-        if self._hear:  # a bar that is disabled keeps nothing
-            self.total, self.n, self._said = _total(args, options), 0.0, options.get("desc") or ""
-            self._tell()
+        if self._hear is None:
+            super().__init__(*args, **options)
+            return
+        self.disable = True
+        self.iterable: Any = args[0] if args else options.get("iterable")
+        self.total, self.n, self._said = _total(self.iterable, options), 0.0, options.get("desc") or ""
+        self._tell()
+
+    def refresh(self, nolock: bool = False, lock_args: tuple[Any, ...] | None = None) -> bool | None:
+        """Show how far it is; tqdm's own keeps its lock for ever where Ctrl-C comes meanwhile."""
+        if nolock or lock_args or self.disable:
+            return super().refresh(nolock, lock_args)  # type: ignore[no-any-return]
+        with self._lock:
+            return super().refresh(nolock=True)  # type: ignore[no-any-return]
 
     def update(self, n: float | None = 1) -> bool | None:
         """Count steps."""
@@ -96,11 +111,10 @@ class _HeardBar(_bar):  # type: ignore[misc,unused-ignore]
         self._hear(str(self._said).rstrip(": "), int(self.n), int(self.total or 0))
 
 
-def _total(args: tuple[Any, ...], options: dict[str, Any]) -> int | None:
+def _total(iterable: Any, options: dict[str, Any]) -> int | None:
     if options.get("total") is not None:
         return int(options["total"])
-    given: Any = args[0] if args else options.get("iterable")
-    return len(given) if hasattr(given, "__len__") else None
+    return len(iterable) if hasattr(iterable, "__len__") else None
 
 
 @contextmanager
@@ -117,5 +131,14 @@ def hearing(hear: Callable[[str, int, int], None]) -> Iterator[None]:
         _heard.hear = before
 
 
+def _after_fork() -> None:
+    _HeardBar.set_lock(threading.RLock())  # another thread may have held the one that was copied
+
+
+# Of the two that tqdm takes the one of threads: Ctrl-C between them would leave the first taken, and so would a fork
+# that is killed, as all processes share it. Other bars of this process take both, so that lines do not mix.
+_HeardBar.set_lock(TqdmDefaultWriteLock.th_lock)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 if not TYPE_CHECKING:
     tqdm = _HeardBar

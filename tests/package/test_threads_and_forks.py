@@ -42,7 +42,7 @@ def mixed(scope, calls):
                 wrong.append((name, repr(error)[:300]))
 
     def theirs():
-        while not ended.wait(0.01):  # those that never wait keep the interpreter to themselves on some machines
+        while not ended.wait(0.01):  # there are two cores, and eight threads
             try:
                 torch.testing.assert_close(plain(scope), own, atol=1e-5, rtol=1e-5)
             except Exception as error:
