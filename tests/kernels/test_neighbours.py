@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.neighbors import NearestNeighbors
 
 from scope_widgets import _kernels
@@ -46,6 +47,17 @@ def hard(name, draw):
 
 
 CASES = ("even", "far from 0", "tiny", "huge", "clusters far apart", "one massive point", "ties", "a column that hides")
+
+
+@pytest.mark.parametrize("precision", ["highest", "medium"])
+def test_products_are_of_float32_whatever_torch_is_told(precision, monkeypatch):
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: precision)
+    monkeypatch.setattr(_neighbours, "_BLOCK", 64)
+    x = np.random.default_rng(0).standard_normal((150, 300), dtype=np.float32)
+    blocks = _neighbours._Blocks(torch.from_numpy(x))
+    assert len(blocks) == 3
+    exact = x[:64].astype(np.float64) @ x[128:].T.astype(np.float64)
+    np.testing.assert_allclose(blocks.product(0, 2), exact, atol=308 * 2.0**-24 * 400)
 
 
 @pytest.mark.usefixtures("_either")
