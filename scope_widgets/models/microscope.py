@@ -18,7 +18,7 @@ from scope_widgets._job import Job
 from scope_widgets._reproducing_calls import python_call
 from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models import adapters, loading
-from scope_widgets.models.architecture.anatomy import Anatomy
+from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.module_lookup import named
 from scope_widgets.models.attention.attention_function import uses_attention_interface
 from scope_widgets.models.encoder_decoder.source import EncodedSource, decoder_tokenizer, encoded
@@ -38,7 +38,7 @@ from scope_widgets.models.input_device import input_device
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
 from scope_widgets.models.remote_dispatch import call_in_process, local_steps
 from scope_widgets.models.run_arguments import check_token_ids, checked_logits, wanted_sites
-from scope_widgets.models.tokens import as_given, encode, pad
+from scope_widgets.models.tokens import as_given, check_tokenizer, encode, pad
 from scope_widgets.models.weights.weight_version import weights_state, weights_version
 from scope_widgets.traces.pending_trace import PendingTrace
 from scope_widgets.traces.trace import Trace
@@ -381,6 +381,11 @@ class Microscope(ABC):
         **options
             As transformers' `generate` takes them; greedily unless `do_sample=True` is among them.
 
+        Raises
+        ------
+        UnsupportedModelError
+            For a model that does not write texts, such as an encoder.
+
         Examples
         --------
         >>> scope.generate("When Mary and John went to the store, John gave a drink to", max_new_tokens=1)
@@ -481,11 +486,7 @@ class LocalMicroscope(Microscope):
         self._wrapped: NNsightModel | None = None
         self._resume_mode: ResumeMode | None = None
         self._load = (0, ""), ""
-        if not hasattr(tokenizer, "convert_ids_to_tokens"):
-            raise TypeError(
-                f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. "
-                "Load it with transformers.AutoTokenizer."
-            )
+        check_tokenizer(tokenizer)
         self.source = encoded(model, tokenizer, source)
         if self.source is not None:
             self.tokenizer = decoder_tokenizer(model, tokenizer)
@@ -594,6 +595,11 @@ class LocalMicroscope(Microscope):
         rows, _, _ = encode(self.tokenizer, prompt, None)
         if len(rows) > 1:
             raise ValueError(f"generate() continues one prompt; got {len(rows)}.")
+        if not hasattr(self.model, "generate"):
+            raise UnsupportedModelError(
+                f"{type(self.model).__name__} does not continue texts. What it says at each token of a prompt is in "
+                "scope.trace(prompt).logits."
+            )
         check_token_ids(self, rows)
         ids, mask = pad(rows, input_device(self.model))
         options = {"do_sample": False, "pad_token_id": self.tokenizer.pad_token_id or 0, **options}
