@@ -22,7 +22,13 @@ from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelE
 from scope_widgets.models.architecture.module_lookup import named
 from scope_widgets.models.attention.attention_function import uses_attention_interface
 from scope_widgets.models.encoder_decoder.source import EncodedSource, decoder_tokenizer, encoded
-from scope_widgets.models.execution.activation_edits import Editor, Edits, HookPoint
+from scope_widgets.models.execution.activation_edits import (
+    Editor,
+    Edits,
+    HookPoint,
+    check_edits,
+    returning_a_value,
+)
 from scope_widgets.models.execution.assemble_trace import assemble_trace
 from scope_widgets.models.execution.cached_run import CachedRun, ResumeMode
 from scope_widgets.models.execution.call_recorder import recording
@@ -323,6 +329,14 @@ class Microscope(ABC):
         -------
         Tensor [batch, position, vocabulary]
 
+        Raises
+        ------
+        TypeError
+            For edits that are no functions by (site, layer).
+        ValueError
+            For what is no such tensor, a place that the model lacks, or an edit that returns no value in the shape that
+            it got.
+
         Examples
         --------
         >>> ids = scope.trace("the horse").token_ids[None]
@@ -575,12 +589,19 @@ class LocalMicroscope(Microscope):
 
     def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
         """Run token ids `[batch, position]` with changes inside, see `Microscope.logits`."""
-        if token_ids.ndim != 2:
-            raise ValueError(f"Expected token ids [batch, position], got a tensor of shape {tuple(token_ids.shape)}.")
+        if not isinstance(token_ids, torch.Tensor) or token_ids.ndim != 2:
+            shape = getattr(token_ids, "shape", None)
+            what = f"a {type(token_ids).__name__}" if shape is None else f"a tensor of shape {tuple(shape)}"
+            raise ValueError(
+                f"Expected token ids [batch, position], got {what}. Those of a prompt are "
+                "scope.trace(prompt).token_ids[None]."
+            )
         check_token_ids(self, token_ids.tolist())
+        edits = edits or {}
+        check_edits(edits, self.anatomy)
         with self.wrapped() as wrapped:
             inputs = {"input_ids": token_ids.to(input_device(self.model))}
-            return Editor(wrapped, self.model, self.anatomy, edits or {}).logits(inputs)
+            return Editor(wrapped, self.model, self.anatomy, returning_a_value(edits)).logits(inputs)
 
     def read_activations(self, rows: list[list[int]], points: Sequence[HookPoint]) -> dict[HookPoint, Tensor]:
         """Return what is at some places in prompts, see `Microscope.read_activations`."""

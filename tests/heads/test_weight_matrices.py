@@ -29,7 +29,7 @@ def test_they_make_what_the_model_computes(family):
     scope = Microscope.for_model(tiny_model(family), tiny_tokenizer())
     trace = scope.trace(IDS, modules=[NORMS[family]])
     read = trace.modules[NORMS[family]]
-    found = heads.weights(scope, 1)
+    found = heads.weight_matrices(scope, 1)
     shared = scope.n_heads // scope.anatomy.n_kv_heads
     values = torch.einsum("pi,hid->phd", read, found.v)
     torch.testing.assert_close(differences(values), differences(trace.v(1).repeat_interleave(shared, dim=1)))
@@ -42,11 +42,11 @@ def test_they_make_what_the_model_computes(family):
 
 
 def test_they_are_copies_and_what_is_no_matrix_is_refused(demo):
-    before = heads.weights(demo, 0)
+    before = heads.weight_matrices(demo, 0)
     before.q.zero_()
-    assert heads.weights(demo, 0).q.any()
+    assert heads.weight_matrices(demo, 0).q.any()
     with pytest.raises(IndexError, match="layer= is 0 to 3 in demo; got 4"):
-        heads.weights(demo, 4)
+        heads.weight_matrices(demo, 4)
     adapted = peft.get_peft_model(tiny_model("llama"), peft.LoraConfig(target_modules=["v_proj"], r=2)).eval()
     with pytest.raises(UnsupportedModelError, match="with an adapter on it.*merge adapters"):
-        heads.weights(Microscope.for_model(adapted, tiny_tokenizer()), 0)
+        heads.weight_matrices(Microscope.for_model(adapted, tiny_tokenizer()), 0)

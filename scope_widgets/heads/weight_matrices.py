@@ -1,4 +1,4 @@
-"""`weights`: the matrices of the single heads of a layer."""
+"""`weight_matrices`: the matrices of the single heads of a layer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scope_widgets.models.architecture.unembedding import output_matrix
 from scope_widgets.models.microscope import Microscope
 
 
-class HeadWeights(NamedTuple):
+class HeadMatrices(NamedTuple):
     """The matrices of the heads of one layer, as they are in the model: no gain of a norm is folded in.
 
     Attributes
@@ -31,7 +31,7 @@ class HeadWeights(NamedTuple):
     o: Tensor
 
 
-def weights(scope: Microscope, layer: int) -> HeadWeights:
+def weight_matrices(scope: Microscope, layer: int) -> HeadMatrices:
     """Return the matrices W_Q, W_K, W_V and W_O of each head of a layer (Elhage et al. 2021).
 
     A head's OV circuit is `v[head] @ o[head]`, its QK circuit `q[head] @ k[head].T`, without the rotary embedding. What
@@ -44,7 +44,7 @@ def weights(scope: Microscope, layer: int) -> HeadWeights:
 
     Returns
     -------
-    HeadWeights
+    HeadMatrices
         Copies, on the model's device, in its dtype.
 
     Raises
@@ -56,7 +56,7 @@ def weights(scope: Microscope, layer: int) -> HeadWeights:
 
     Examples
     --------
-    >>> of_layer = heads.weights(scope, 3)
+    >>> of_layer = heads.weight_matrices(scope, 3)
     >>> ov = of_layer.v[1] @ of_layer.o[1]
     >>> tuple(ov.shape), int(torch.linalg.matrix_rank(ov))
     ((128, 128), 32)
@@ -75,4 +75,4 @@ def weights(scope: Microscope, layer: int) -> HeadWeights:
         )
     parts = [found[site] for site in QKV_SITES] + [out.reshape(scope.n_heads, -1, out.shape[1])]
     with torch.no_grad():
-        return HeadWeights(*(part.detach().clone(memory_format=torch.contiguous_format) for part in parts))
+        return HeadMatrices(*(part.detach().clone(memory_format=torch.contiguous_format) for part in parts))
