@@ -113,8 +113,9 @@ def _is_flat(positions: Sequence[Any]) -> bool:
 
 def _one_by_one(traces: Trace | Iterable[Trace]) -> Iterator[Trace]:
     """Go through the prompts, taking traces from an iterator only one at a time: they are large."""
-    several = isinstance(traces, Iterable) and not isinstance(traces, (Trace, str))
-    for trace in traces if several else [traces]:
+    if not isinstance(traces, Iterable) or isinstance(traces, str):
+        check_trace(traces)
+    for trace in [traces] if isinstance(traces, Trace) else traces:
         check_trace(trace)
         if "attention" not in trace.captured and not {"q", "k"} <= set(trace.captured):
             raise NotCapturedError(
