@@ -77,10 +77,11 @@ class Shown:
             view.close()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self._shown()._repr_mimebundle_(**options)
+        shown = self._shown()._repr_mimebundle_(**options)
+        return shown and ({**shown[0], "text/plain": repr(self)}, shown[1])
 
     def _ipython_display_(self) -> None:
-        self._shown()._ipython_display_()
+        self._shown()._ipython_display_(repr(self))
 
     def _shown(self) -> Any:
         view = _displayed[self]() if self in _displayed else None

@@ -3,8 +3,8 @@
 `score` computes every statistic of a trace, `score_repeated_tokens` is the induction test proper, `label` names the
 heads that pass a threshold and a null, `importance` ablates every head. `entropy`, `top_attended` and `rollout` look
 closer at patterns, `value_weighted_attention` and `writes` at what a head adds to the residual stream, `copying`,
-`composition`, `ov_tokens`, `copied_tokens` and `qk_tokens` at weights. `recall_heads` finds the heads that attend to
-the subject of a fact, `compare_heads` those that differ between two sets of prompts.
+`composition`, `ov_tokens`, `copied_tokens` and `qk_tokens` at weights (`weight_matrices`). `recall_heads` finds the
+heads that attend to the subject of a fact, `compare_heads` those that differ between two sets of prompts.
 """
 
 from scope_widgets.experiments.statistics.multiple_comparisons import correct
@@ -32,6 +32,7 @@ from scope_widgets.heads.importance import importance
 from scope_widgets.heads.label import THRESHOLDS, HeadLabels, label
 from scope_widgets.heads.score import score, score_repeated_tokens
 from scope_widgets.heads.value_weighted import ValueWeightedAttention, value_weighted_attention
+from scope_widgets.heads.weight_matrices import HeadMatrices, weight_matrices
 from scope_widgets.heads.weight_tokens import copied_tokens, ov_tokens, qk_tokens
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "FactSet",
     "HeadComparison",
     "HeadLabels",
+    "HeadMatrices",
     "HeadScores",
     "HeadTokens",
     "PromptPair",
@@ -70,5 +72,6 @@ __all__ = [
     "subject_positions",
     "top_attended",
     "value_weighted_attention",
+    "weight_matrices",
     "writes",
 ]

@@ -14,6 +14,7 @@ from scope_widgets._aliases import former_options
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import ArrayResult, Result
 from scope_widgets._types import Array
+from scope_widgets.experiments.trace_model import check_trace
 from scope_widgets.heads.null_distribution import Patterns
 from scope_widgets.heads.score import pattern
 from scope_widgets.models.remote_dispatch import remotable
@@ -253,5 +254,6 @@ def _mean_over_heads(attention: Patterns) -> Array:
 
 
 def _check_single(trace: Trace) -> None:
+    check_trace(trace)
     if trace.batched:
         raise ValueError(f"This takes one prompt and the trace has {len(trace)}: choose one with trace[i].")

@@ -13,6 +13,7 @@ from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import made_with
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
+from scope_widgets.experiments.trace_model import check_trace
 from scope_widgets.heads.head_scores import HeadScores
 from scope_widgets.heads.null_distribution import (
     SHUFFLED_TOKENS,
@@ -77,6 +78,7 @@ def score(trace: Trace, *, null_draws: int = 200, seed: int | None = 0) -> HeadS
     >>> scores.top("previous_token", 1)[0][:2]  # (layer, head)
     (2, 0)
     """
+    check_trace(trace)
     seed = seed_of(seed)
     if "attention" not in trace.captured and not {"q", "k"} <= set(trace.captured):
         raise NotCapturedError(

@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from scope_widgets._types import Prompt
 from scope_widgets._untrusted import check_name, opening, why
 from scope_widgets.models import adapters
-from scope_widgets.models.checked_device import checked_device
+from scope_widgets.models.checked_device import check_dtype, checked_device
 from scope_widgets.models.checkpoint_sizes import check_config, check_gguf
-from scope_widgets.models.tokens import Tokenizer
+from scope_widgets.models.tokens import Tokenizer, check_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +59,8 @@ class Options(NamedTuple):
             )
         if self.device is not None:
             checked_device(self.device)
+        if self.dtype not in (None, "auto"):
+            check_dtype(self.dtype)
 
     def check_remote(self, source: Prompt | None) -> None:
         """Raise ValueError where one is given, or a source, for a model on a server."""
@@ -93,7 +95,14 @@ def load(name: str | Path, options: Options, *, revision: str | None = None) -> 
     ------
     ModelNotFoundError
         When there is no such model, or it cannot be read, or lacks tensors.
+    TypeError
+        For a name that is no text and no path.
     """
+    if not isinstance(name, (str, Path)):
+        raise TypeError(
+            f"A model is loaded by its name: 'demo', a folder, a .gguf file or a hub id; got a {type(name).__name__}. "
+            "A model that is loaded already goes in with Microscope.for_model(model, tokenizer)."
+        )
     options.check()
     if str(name) == "demo":
         with _without_progress_bar():
@@ -165,7 +174,15 @@ def _from_pretrained(
             f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}. Save the whole model again, or give it to "
             "Microscope.for_model as it is."
         )
-    tokenizer = AutoTokenizer.from_pretrained(source, **shared)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **shared)
+        check_tokenizer(tokenizer)
+    except Exception as error:  # as of the model
+        reason = "there is none." if "backend tokenizer" in str(error) else _reason(error)
+        raise ModelNotFoundError(
+            f"no tokenizer can be made of what lies beside its weights: {reason} Put one there with "
+            "tokenizer.save_pretrained(folder), or give both to Microscope.for_model(model, tokenizer)."
+        ) from error
     return (model if options.device is None or device_map is not None else model.to(options.device)).eval(), tokenizer
 
 
@@ -212,9 +229,11 @@ def _own_tokenizer(source: str, base: Loaded, revision: str | None) -> Tokenizer
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(
             source, revision=revision, config=base.model.config, trust_remote_code=False
         )
+        check_tokenizer(tokenizer)  # where the adapter has none, transformers may make one that knows no words
+        return tokenizer
     except (OSError, ValueError):
         return base.tokenizer
 

@@ -18,11 +18,17 @@ from scope_widgets._job import Job
 from scope_widgets._reproducing_calls import python_call
 from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models import adapters, loading
-from scope_widgets.models.architecture.anatomy import Anatomy
+from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.module_lookup import named
 from scope_widgets.models.attention.attention_function import uses_attention_interface
 from scope_widgets.models.encoder_decoder.source import EncodedSource, decoder_tokenizer, encoded
-from scope_widgets.models.execution.activation_edits import Editor, Edits, HookPoint
+from scope_widgets.models.execution.activation_edits import (
+    Editor,
+    Edits,
+    HookPoint,
+    check_edits,
+    returning_a_value,
+)
 from scope_widgets.models.execution.assemble_trace import assemble_trace
 from scope_widgets.models.execution.cached_run import CachedRun, ResumeMode
 from scope_widgets.models.execution.call_recorder import recording
@@ -38,7 +44,7 @@ from scope_widgets.models.input_device import input_device
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
 from scope_widgets.models.remote_dispatch import call_in_process, local_steps
 from scope_widgets.models.run_arguments import check_token_ids, checked_logits, wanted_sites
-from scope_widgets.models.tokens import as_given, encode, pad
+from scope_widgets.models.tokens import as_given, check_tokenizer, encode, pad
 from scope_widgets.models.weights.weight_version import weights_state, weights_version
 from scope_widgets.traces.pending_trace import PendingTrace
 from scope_widgets.traces.trace import Trace
@@ -323,6 +329,14 @@ class Microscope(ABC):
         -------
         Tensor [batch, position, vocabulary]
 
+        Raises
+        ------
+        TypeError
+            For edits that are no functions by (site, layer).
+        ValueError
+            For what is no such tensor, a place that the model lacks, or an edit that returns no value in the shape that
+            it got.
+
         Examples
         --------
         >>> ids = scope.trace("the horse").token_ids[None]
@@ -380,6 +394,11 @@ class Microscope(ABC):
         max_new_tokens : int, default 20
         **options
             As transformers' `generate` takes them; greedily unless `do_sample=True` is among them.
+
+        Raises
+        ------
+        UnsupportedModelError
+            For a model that does not write texts, such as an encoder.
 
         Examples
         --------
@@ -481,11 +500,7 @@ class LocalMicroscope(Microscope):
         self._wrapped: NNsightModel | None = None
         self._resume_mode: ResumeMode | None = None
         self._load = (0, ""), ""
-        if not hasattr(tokenizer, "convert_ids_to_tokens"):
-            raise TypeError(
-                f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. "
-                "Load it with transformers.AutoTokenizer."
-            )
+        check_tokenizer(tokenizer)
         self.source = encoded(model, tokenizer, source)
         if self.source is not None:
             self.tokenizer = decoder_tokenizer(model, tokenizer)
@@ -574,12 +589,19 @@ class LocalMicroscope(Microscope):
 
     def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
         """Run token ids `[batch, position]` with changes inside, see `Microscope.logits`."""
-        if token_ids.ndim != 2:
-            raise ValueError(f"Expected token ids [batch, position], got a tensor of shape {tuple(token_ids.shape)}.")
+        if not isinstance(token_ids, torch.Tensor) or token_ids.ndim != 2:
+            shape = getattr(token_ids, "shape", None)
+            what = f"a {type(token_ids).__name__}" if shape is None else f"a tensor of shape {tuple(shape)}"
+            raise ValueError(
+                f"Expected token ids [batch, position], got {what}. Those of a prompt are "
+                "scope.trace(prompt).token_ids[None]."
+            )
         check_token_ids(self, token_ids.tolist())
+        edits = edits or {}
+        check_edits(edits, self.anatomy)
         with self.wrapped() as wrapped:
             inputs = {"input_ids": token_ids.to(input_device(self.model))}
-            return Editor(wrapped, self.model, self.anatomy, edits or {}).logits(inputs)
+            return Editor(wrapped, self.model, self.anatomy, returning_a_value(edits)).logits(inputs)
 
     def read_activations(self, rows: list[list[int]], points: Sequence[HookPoint]) -> dict[HookPoint, Tensor]:
         """Return what is at some places in prompts, see `Microscope.read_activations`."""
@@ -594,6 +616,11 @@ class LocalMicroscope(Microscope):
         rows, _, _ = encode(self.tokenizer, prompt, None)
         if len(rows) > 1:
             raise ValueError(f"generate() continues one prompt; got {len(rows)}.")
+        if not hasattr(self.model, "generate"):
+            raise UnsupportedModelError(
+                f"{type(self.model).__name__} does not continue texts. What it says at each token of a prompt is in "
+                "scope.trace(prompt).logits."
+            )
         check_token_ids(self, rows)
         ids, mask = pad(rows, input_device(self.model))
         options = {"do_sample": False, "pad_token_id": self.tokenizer.pad_token_id or 0, **options}

@@ -20,6 +20,32 @@ if TYPE_CHECKING:
 Tokenizer: TypeAlias = "PreTrainedTokenizerBase"
 
 
+def check_tokenizer(tokenizer: Any) -> None:
+    """Raise where something is no Hugging Face tokenizer, or one that knows no words.
+
+    transformers makes the latter where a folder has weights and no tokenizer: every text would be empty to it.
+
+    Raises
+    ------
+    TypeError
+        For something else than a tokenizer.
+    ValueError
+        For one that has special tokens only.
+    """
+    if not hasattr(tokenizer, "convert_ids_to_tokens"):
+        raise TypeError(
+            f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. Load it with "
+            "transformers.AutoTokenizer; one of the library tokenizers goes in as "
+            "transformers.PreTrainedTokenizerFast(tokenizer_object=...)."
+        )
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    if len(tokenizer) <= len({*tokenizer.all_special_ids, *(at for at, token in added.items() if token.special)}):
+        raise ValueError(
+            f"The tokenizer, a {type(tokenizer).__name__}, knows no token but special ones, so that no text can be "
+            "read: its files were not where it was loaded from. Load the one that the model was trained with."
+        )
+
+
 def token_texts(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
     """Return the text of each token, with its leading space.
 

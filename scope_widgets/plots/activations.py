@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from scope_widgets._check_choice import check_choice
+from scope_widgets.experiments.trace_model import check_trace
 from scope_widgets.plots.drawing.labels import counted, literal, sentence, shortened, words
 from scope_widgets.plots.drawing.maps import add_map, colour_axis, number_axis, positions, rows_height, token_axis
 from scope_widgets.plots.drawing.theme import DASHES, SYMBOLS, ThemeName, new_figure, theme_of
@@ -46,6 +47,7 @@ def token_norms(trace: Trace, *, theme: ThemeName = "light") -> go.Figure:
     >>> plots.token_norms(scope.trace("When Mary and John went to the store")).data[0].z.shape
     (5, 9)
     """
+    check_trace(trace)
     if trace.batched:
         raise ValueError(f"Norms are plotted of one prompt and the trace has {len(trace)}: choose one with trace[i].")
     colours = theme_of(theme)
@@ -119,6 +121,8 @@ def activation_statistics(
     ['clean', 'corrupted']
     """
     check_choice("statistic", statistic, Statistic)
+    for one in traces.values() if isinstance(traces, Mapping) else (traces,):
+        check_trace(one)
     named = traces if isinstance(traces, Mapping) else {traces.model_id: traces}
     if not named:
         raise ValueError("There is no trace to plot: give one, or a dict of names and traces.")

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from scope_widgets._types import Array
 from scope_widgets.experiments.align_tokens import align, aligned_difference
+from scope_widgets.experiments.trace_model import check_trace
 from scope_widgets.plots.drawing.labels import head_name, literal, token_labels
 from scope_widgets.plots.drawing.maps import (
     add_map,
@@ -484,6 +485,7 @@ def _small_axes(
 
 
 def _check_single(trace: Trace) -> None:
+    check_trace(trace)
     if trace.batched:
         raise ValueError(
             f"Patterns are plotted of one prompt and the trace has {len(trace)}: choose one with trace[i]."

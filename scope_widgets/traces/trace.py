@@ -129,7 +129,14 @@ class Trace(TraceData, Shown):
         ------
         IndexError
             When there is no such prompt.
+        TypeError
+            For something else than a number, such as a name of TransformerLens.
         """
+        if not hasattr(index, "__index__"):
+            raise TypeError(
+                f"A trace is indexed by the number of a prompt; got {opening(index)}. Quantities are methods, such as "
+                "trace.attention(layer); by TransformerLens's names they are in trace.to_transformer_lens_cache()."
+            )
         if not -len(self) <= index < len(self):
             raise IndexError(f"This trace has {len(self)} prompts (0 to {len(self) - 1}); {index} is not one of them.")
         if not self.batched:

@@ -12,7 +12,8 @@ import torch
 from scope_widgets import Microscope
 from tests.support.paths import ROOT
 
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/from_transformer_lens.md").read_text(encoding="utf-8"), re.S)
+PAGE = (ROOT / "docs/from_transformer_lens.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 PAIRS = [block for block in BLOCKS if "# scope-widgets\n" in block]
 
 
@@ -76,3 +77,36 @@ def test_both_give_the_same(pair, names):
         assert np.abs(theirs).max() > 1e-2  # there is something to compare
     else:
         assert theirs.tolist() == ours.tolist()
+
+
+ROWS = [line.split("|")[1:3] for line in PAGE.splitlines() if line.startswith("| `") and line.count("|") == 3]
+HOOKS = [
+    (("attn." if "attn." in theirs and not hook.startswith("attn") else "") + hook, *site)
+    for theirs, ours in ROWS
+    for hook, site in zip(
+        re.findall(r"`([\w.]+)`", theirs.split("(")[0]), re.findall(r'\("(\w+)", (l[ +1]*)\)', ours), strict=True
+    )
+]
+
+
+@pytest.mark.parametrize(("hook", "site", "layer"), HOOKS)
+def test_a_hook_of_the_table_is_an_edit(hook, site, layer, names):
+    model, scope = names["model"], names["scope"]
+    ids = scope.trace(names["prompt"]).token_ids[None]
+    place = f"blocks.2.{hook}"
+    with torch.no_grad():
+        theirs = model.run_with_hooks(ids, fwd_hooks=[(place, lambda value, hook: value * 1.5)])
+    assert names["cache"][place].shape == _shape_here(scope, ids, site, eval(layer, {"l": 2}))
+    ours = scope.logits(ids, {(site, eval(layer, {"l": 2})): lambda value: value * 1.5})
+    np.testing.assert_allclose(as_array(ours), as_array(theirs), atol=1e-4, rtol=0)
+    assert not torch.allclose(ours, scope.logits(ids), atol=1e-2)
+
+
+def _shape_here(scope, ids, site, layer):
+    seen = []
+    scope.logits(ids, {(site, layer): lambda value: seen.append(value.shape) or value})
+    return seen[0]
+
+
+def test_the_table_has_all_places():
+    assert len(HOOKS) == 11

@@ -223,6 +223,27 @@ def test_an_encoder_without_its_head_is_refused_by_name(tmp_path):
         loading.load(saved(model, tmp_path / "bare"), loading.Options())
 
 
+# --- tokenizers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["qwen3", "gemma3", "gpt_neox", "phi3", "olmo2"])
+def test_weights_without_a_tokenizer_are_refused(family, tmp_path):
+    """Of some families transformers makes a tokenizer without files, to which every text is empty."""
+    tiny_model(family).save_pretrained(tmp_path / "bare")
+    with pytest.raises(ModelNotFoundError, match=r"bare could not be loaded: no tokenizer .*save_pretrained\(folder\)"):
+        Microscope.load(tmp_path / "bare")
+
+
+def test_what_is_no_name_or_type_of_numbers_gets_a_sentence(llama):
+    with pytest.raises(TypeError, match=r"by its name.*got a LlamaForCausalLM.*Microscope\.for_model"):
+        Microscope.load(tiny_model("llama"))
+    for given in ("bf16", "nn", 16):
+        with pytest.raises(ValueError, match=rf"dtype='{given}' names no type of numbers"):
+            Microscope.load(llama, dtype=given)
+    assert Microscope.load(llama, dtype="auto").model.dtype == torch.float32
+    assert Microscope.load(llama, dtype=torch.bfloat16).model.dtype == torch.bfloat16
+
+
 # --- adapters ---------------------------------------------------------------------------------------------------------
 
 
@@ -275,6 +296,13 @@ def test_an_adapters_own_tokenizer_is_taken(adapted):
     tokenizer.chat_template = "of the adapter"
     tokenizer.save_pretrained(folder)
     assert Microscope.load(folder).tokenizer.chat_template == "of the adapter"
+
+
+@pytest.mark.parametrize("family", ["qwen3", "gemma3"])  # transformers makes tokenizers of these without files
+def test_an_adapter_without_a_tokenizer_has_that_of_its_base(family, tmp_path):
+    base = saved(tiny_model(family), tmp_path / "base")
+    lora(hf.AutoModelForCausalLM.from_pretrained(base)).save_pretrained(tmp_path / "bare")
+    assert Microscope.load(tmp_path / "bare").trace("w3 w17").token_ids.tolist() == [3, 17]
 
 
 def test_a_model_in_pefts_wrapper_is_traced_steered_and_patched(llama):

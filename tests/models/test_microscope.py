@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+import transformers as hf
 
 from scope_widgets import Microscope
-from tests.support.tiny_models import tiny_model, tiny_tokenizer
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from tests.support.tiny_models import WIDTH, tiny_model, tiny_tokenizer
 
 IDS = [3, 17, 5, 44, 9, 17, 5, 80, 12, 3]
 
@@ -41,6 +43,18 @@ def test_bad_prompts_get_a_sentence(prompt, message):
         scope.generate(["w3", "w4"])
     with pytest.raises(TypeError, match="Expected the model's Hugging Face tokenizer, got NoneType"):
         Microscope.for_model(scope.model, None)
+    with pytest.raises(TypeError, match=r"got Tokenizer\..*PreTrainedTokenizerFast"):
+        Microscope.for_model(scope.model, tiny_tokenizer().backend_tokenizer)
+    with pytest.raises(ValueError, match="a GPTNeoXTokenizer, knows no token but special ones"):
+        Microscope.for_model(scope.model, hf.GPTNeoXTokenizer())
+
+
+def test_an_encoder_is_traced_and_says_that_it_writes_no_texts():
+    model = hf.BertForMaskedLM(hf.BertConfig(**WIDTH)).eval()
+    scope = Microscope.for_model(model, tiny_tokenizer())
+    with pytest.raises(UnsupportedModelError, match="BertForMaskedLM does not continue texts"):
+        scope.generate("w3 w4")
+    torch.testing.assert_close(scope.trace("w3 w4").logits, model(torch.tensor([[3, 4]])).logits[0])
 
 
 @pytest.mark.parametrize("prompt", [3.5, None, [True, False], [[3.9, 4.2]], ["w3", 3], [["w3"]], b"abc", [[[3]]]])

@@ -374,3 +374,21 @@ def test_what_changed_before_the_browser_drew_a_view_is_sent_again():
     sent.clear()
     view._hear(view, {"v": 1, "id": "", "kind": "mounted"}, [])
     assert sent == []
+
+
+def test_a_host_of_text_alone_says_what_it_is_and_how_to_see_it(demo, monkeypatch):
+    trace = demo.trace("the horse")
+    view = widgets.AttentionView(trace)
+    said = (
+        "AttentionView(Model demo, prompt “the horse”): a notebook shows it, .to_html('view.html') writes it as a page"
+    )
+    published = []
+    monkeypatch.setattr(
+        "scope_widgets.widgets.core.display.publish_display_data", lambda data, *_: published.append(data)
+    )
+    assert repr(view) == view._repr_mimebundle_()[0]["text/plain"] == said
+    view._ipython_display_()
+    assert published.pop()["text/plain"] == said
+    trace._ipython_display_()
+    assert published.pop()["text/plain"] == trace._repr_mimebundle_()[0]["text/plain"] == repr(trace)
+    assert repr(Answering()) == "Answering(): a notebook shows it, .to_html('view.html') writes it as a page"

@@ -12,6 +12,7 @@ import numpy as np
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array
+from scope_widgets.experiments.trace_model import check_trace
 from scope_widgets.heads.head_scores import HeadScores
 from scope_widgets.traces.not_captured import NotCapturedError
 from scope_widgets.traces.trace import Trace
@@ -112,7 +113,10 @@ def _is_flat(positions: Sequence[Any]) -> bool:
 
 def _one_by_one(traces: Trace | Iterable[Trace]) -> Iterator[Trace]:
     """Go through the prompts, taking traces from an iterator only one at a time: they are large."""
+    if not isinstance(traces, Iterable) or isinstance(traces, str):
+        check_trace(traces)
     for trace in [traces] if isinstance(traces, Trace) else traces:
+        check_trace(trace)
         if "attention" not in trace.captured and not {"q", "k"} <= set(trace.captured):
             raise NotCapturedError(
                 "Subject attention needs patterns and this trace captured "

@@ -307,7 +307,8 @@ def _whole(model: Any, name: str, asked: str, spellings: tuple[str, ...]) -> nn.
     if not isinstance(getattr(found, "weight", None), nn.Parameter):
         found = _find(model, spellings)
     if not isinstance(getattr(found, "weight", None), nn.Parameter):
-        raise _no_part(model, model, name, (asked + "()", *spellings))
+        missing = _no_part(model, model, name, (asked + "()", *spellings))
+        raise missing if name == "embed" else _without_head(model, missing)
     return found  # type: ignore[no-any-return]
 
 
@@ -360,4 +361,12 @@ def _no_part(model: nn.Module, parent: nn.Module, name: str, spellings: tuple[st
     return UnsupportedModelError(
         f"{type(model).__name__} has no part '{name}' that this package knows (looked for {', '.join(spellings)} "
         f"in {type(parent).__name__}). {_OTHERS}"
+    )
+
+
+def _without_head(model: nn.Module, missing: UnsupportedModelError) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"{type(model).__name__} predicts no tokens: a class for language modelling is needed, as "
+        "transformers.AutoModelForCausalLM loads it (AutoModelForMaskedLM of an encoder, AutoModelForSeq2SeqLM of an "
+        f"encoder and decoder). If it does predict tokens: {missing}"
     )

@@ -164,7 +164,7 @@ def encoded(model: Any, tokenizer: Tokenizer, source: Prompt | None) -> EncodedS
     if source is None:
         raise UnsupportedModelError(
             f"{type(model).__name__} is an encoder and a decoder, and prompts are what its decoder reads: say what its "
-            "encoder reads, Microscope.for_model(model, tokenizer, source='...')."
+            "encoder reads, source='...' of Microscope.load and Microscope.for_model."
         )
     return EncodedSource(model, tokenizer, source)
 

@@ -59,7 +59,7 @@ class DecoderTokenizer:
         ids, own = list(whole["input_ids"]), list(bare["input_ids"])
         if own[:1] == [self.bos_token_id]:  # the text has it already
             return bare
-        n_before = next((at for at in range(len(ids)) if ids[at : at + len(own)] == own), None)
+        n_before = next((at for at in range(len(ids) + 1) if ids[at : at + len(own)] == own), None)
         if n_before is None:
             raise ValueError(
                 f"The tokenizer writes {ids} with its special tokens and {own} without, which are no part of those: "

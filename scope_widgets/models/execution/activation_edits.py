@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scope_widgets._untrusted import opening
 from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import n_inputs
 from scope_widgets.models.attention.attention_function import ATTENTION_SITES
@@ -209,9 +210,45 @@ def kept_apart(anatomy: Anatomy, layer: int, value: Tensor) -> Tensor:
     return value.clone() if layer < anatomy.n_layers and anatomy.blocks[layer].overwrites else value
 
 
+def returning_a_value(edits: Edits) -> Edits:
+    """Return edits that raise a sentence where one does not return a tensor of the shape that it got."""
+
+    def checked(point: HookPoint, edit: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def run(value: Tensor) -> Tensor:
+            shape = tuple(value.shape)
+            new: Any = edit(value)
+            if not isinstance(new, Tensor) or tuple(new.shape) != shape:
+                what = f"a tensor of shape {tuple(new.shape)}" if isinstance(new, Tensor) else f"a {type(new).__name__}"
+                raise ValueError(
+                    f"The edit of {point} got a tensor of shape {shape} and returned {what}: return the new value in "
+                    "that shape, also where it was changed in place."
+                )
+            return new
+
+        return run
+
+    return {point: checked(point, edit) for point, edit in edits.items()}
+
+
+def _is_number(layer: Any) -> bool:
+    return hasattr(layer, "__index__")
+
+
+#: what edits are, as errors say it
+_FORM = "Edits are functions of values by place, such as {('z', 3): function}"
+
+
 def check_edits(edits: Edits, anatomy: Anatomy) -> None:
-    """Raise ValueError where a hook point is not one of the model."""
-    for site, layer in edits:
+    """Raise TypeError or ValueError where edits are no functions of hook points, or a point is none of the model's."""
+    if not isinstance(edits, Mapping):
+        raise TypeError(f"{_FORM}; got a {type(edits).__name__}.")
+    for point, edit in edits.items():
+        pair: Any = point
+        if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str) or not _is_number(pair[1]):
+            raise TypeError(f"{_FORM}; got {opening(point)} in the place of (site, layer).")
+        if not callable(edit):
+            raise TypeError(f"{_FORM}; got a {type(edit).__name__} in the place of a function.")
+        site, layer = point
         if site not in EDITABLE_SITES:
             raise ValueError(f"There is no quantity {site!r} to edit; there are {', '.join(EDITABLE_SITES)}.")
         last = anatomy.n_layers - (site != "residual")

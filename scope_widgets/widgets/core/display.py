@@ -22,19 +22,25 @@ class Displayed:
         data.update(self._still())
         return data, metadata
 
-    def _ipython_display_(self) -> None:
-        """Display the view, and a still beside it for when the notebook is opened again."""
+    def _ipython_display_(self, text: str | None = None) -> None:
+        """Display the view, and a still beside it for when the notebook is opened again.
+
+        `text` is what a host is given that shows text alone (IPython in a terminal); the view's repr by default.
+        """
         shown = self._living()
         if shown is None:
             raise NotImplementedError
         data, metadata = shown
-        text = data.pop("text/plain")
+        own = data.pop("text/plain")
         # shown where a host knows no widget, or has no state of this one: VS Code would say that it found no renderer
         data["text/html"] = ""
         publish_display_data(data, metadata)  # type: ignore[no-untyped-call,unused-ignore]
-        publish_display_data({"text/plain": text, **self._still()})  # type: ignore[no-untyped-call,unused-ignore]
+        publish_display_data({"text/plain": text or own, **self._still()})  # type: ignore[no-untyped-call,unused-ignore]
 
     def _living(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Return what the widget itself is shown as, with its metadata, which ipywidgets leaves out."""
         shown: Any = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
-        return (shown, {}) if isinstance(shown, dict) else shown
+        if shown is None:
+            return None
+        data, metadata = (shown, {}) if isinstance(shown, dict) else shown
+        return {**data, "text/plain": repr(self)}, metadata  # ipywidgets cuts it off

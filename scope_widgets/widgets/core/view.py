@@ -146,6 +146,11 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget, metaclass=Opene
         self.selection.join(self)
         self.on_msg(self._hear)
 
+    def __repr__(self) -> str:
+        """Say what it shows, and how to see it where nothing draws it (Python in a terminal)."""
+        of = str(self._trait_values.get("origin", "")).removesuffix(".")  # none yet while it is made
+        return f"{type(self).__name__}({of}): a notebook shows it, .to_html('view.html') writes it as a page"
+
     def open(self) -> None:
         """Open the channel to the browser, once all that the view has is there to be sent."""
         if self.made:

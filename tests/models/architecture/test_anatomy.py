@@ -19,6 +19,18 @@ def test_models_that_do_not_fit_get_a_sentence():
         Microscope.for_model(xlm, tiny_tokenizer())
 
 
+@pytest.mark.parametrize(
+    "model",
+    [hf.LlamaModel, hf.LlamaForSequenceClassification, hf.BertModel, hf.T5EncoderModel],
+    ids=lambda one: one.__name__,
+)
+def test_a_class_without_an_unembedding_says_which_has_one(model):
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "vocab_size": 96}
+    made = model(model.config_class(**(sizes if model is hf.T5EncoderModel else SIZES)))
+    with pytest.raises(UnsupportedModelError, match=f"{model.__name__} predicts no tokens.*AutoModelForCausalLM"):
+        Microscope.for_model(made, tiny_tokenizer())
+
+
 def test_a_model_that_does_not_run_as_its_own_is_refused():
     class Twice(hf.MixtralForCausalLM):
         def forward(self, *args, **kwargs):

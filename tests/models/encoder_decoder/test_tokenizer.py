@@ -53,6 +53,11 @@ def test_a_text_that_begins_with_the_start_token_has_one():
     assert encode(tokenizer, "", None)[0] == [[2]]  # where generate begins
 
 
+def test_an_empty_text_is_the_start_token_alone():
+    assert encode(DecoderTokenizer(tiny_tokenizer(), 0), "", None)[0] == [[0]]  # no special token of its own
+    assert encode(reading("$A <eos>", 0), "", None)[0] == [[0]]
+
+
 def test_everything_else_is_the_tokenizers_own():
     tokenizer = reading("$A <eos>", 0)
     assert tokenizer.bos_token == "<pad>"

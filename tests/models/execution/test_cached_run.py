@@ -1,5 +1,6 @@
 """Running again from the middle: the same numbers as the plain model with a plain hook, in every family."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -127,6 +128,22 @@ def test_bad_places_get_a_sentence():
         scope.logits(ids, {("zz", 0): torch.zeros_like})
     with pytest.raises(ValueError, match="Layer 3 of 'z' is out of range: this model has 0 to 2"):
         scope.logits(ids, {("z", 3): torch.zeros_like})
+    with pytest.raises(ValueError, match=r"got a str\. Those of a prompt are scope.trace"):
+        scope.logits("w3 w4")
+    for edits, said in [
+        ([("z", torch.zeros_like)], r"such as \{\('z', 3\): function\}; got a list"),
+        ({"blocks.2.hook_resid_post": torch.zeros_like}, "got 'blocks.2.hook_resid_post' in the place"),
+        ({("z", "0"): torch.zeros_like}, "got tuple in the place"),
+        ({("z", 0): torch.zeros(3)}, "got a Tensor in the place of a function"),
+    ]:
+        with pytest.raises(TypeError, match=said):
+            scope.logits(ids, edits)
+    for edit, said in [(lambda z: None, "a NoneType"), (lambda z: z[0], "a tensor of shape")]:
+        with pytest.raises(ValueError, match=rf"The edit of \('z', 1\) got .* and returned {said}"):
+            scope.logits(ids, {("z", 1): edit})
+    assert scope.logits(ids, {("z", np.int64(1)): torch.zeros_like}).shape[:2] == ids.shape
+    with pytest.raises(TypeError, match=r"by the number of a prompt; got tuple.*to_transformer_lens_cache"):
+        scope.trace(ROWS[0])["pattern", 0]
 
 
 def test_a_run_with_changes_keeps_what_they_make():
