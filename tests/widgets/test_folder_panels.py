@@ -64,7 +64,7 @@ def test_a_report_has_its_entries_without_scripts(demo: Any, tmp_path: Path) -> 
 
 def test_a_report_that_is_not_there_is_written(demo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = rf"microscope analyze --model demo --out {tmp_path.name}/report"
-    with pytest.raises(ValueError, match=f"There is no report in 'report'.*{command}"):
+    with pytest.raises(ValueError, match=f"(?s)There is no report in 'report'.*{command}"):
         panel(demo, tmp_path, "report")
     monkeypatch.setattr(report, "analyse", partial(report.analyse, writers={}, n=8))
     assert "demo" in panel(demo, tmp_path, "report", make=True).document

@@ -133,11 +133,15 @@ function failed(page: PageState, id: string, kind: Kind | undefined, text: strin
     { class: "wp-failed" },
     h("p", { role: "alert" }, text),
     h(
-      "button",
-      { class: "sw-button wp-framed", type: "button", onclick: again },
-      kind?.options.length ? "Options" : "Again",
+      "div",
+      { class: "wp-buttons" },
+      ...(kind?.makes ? [makeButton(kind, () => run(true))] : []),
+      h(
+        "button",
+        { class: "sw-button wp-framed", type: "button", onclick: again },
+        kind?.options.length ? "Options" : "Again",
+      ),
     ),
-    ...(kind?.makes ? [makeButton(kind, () => run(true))] : []),
   );
 }
 

@@ -89,7 +89,8 @@ def make_runs(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
     if options["make"]:
         yield from prompt.in_turn(steps_of_bars(lambda: _measure(prompt.scope, folder), "Measuring the model"))
     before = fingerprint(folder)  # what is written while the runs are read is read once more
-    none = f"“{MEASURE}”, under Options, leaves one; so does {_command(prompt, 'analysis')}"
+    none = f"<p>There are no runs here. “{MEASURE}”, under Options, leaves one; so does</p>"
+    none += f"<p><code>{escape(_command(prompt, 'analysis'))}</code></p>"
     shown = _shown_runs(folder, none)
     view = FollowedPage(
         shown["document"],
@@ -112,12 +113,12 @@ def _measure(scope: Any, folder: Path) -> None:
 
 
 def _shown_runs(folder: Path, none: str) -> dict[str, Any]:
-    """Return what a panel of runs shows: its document, table and title; `none` is said where there are no runs."""
+    """Return what a panel of runs shows: its document, table and title; `none` is HTML where there are no runs."""
     frame = tracking.runs(folder)
     columns = list(frame.columns)[:MOST_COLUMNS]
     rows = [[_text(one) for one in row] for row in frame[columns].head(MOST_RUNS).itertuples(index=False)]
     more = f"<p>{len(frame) - len(rows):,} more runs are not shown.</p>" if len(frame) > len(rows) else ""
-    body = f"{_table(columns, rows)}{more}" if rows else f"<p>There are no runs here. {escape(none)}</p>"
+    body = f"{_table(columns, rows)}{more}" if rows else none
     title = f"Runs in {folder.name}, {len(frame):,}"
     return {"document": _PAGE.format(body=body), "table": (columns, rows), "title": title}
 
@@ -126,7 +127,7 @@ def _reports(prompt: Prompt) -> str:
     """Return where reports are, and what writes one."""
     there = sorted(path.parent.name for path in prompt.folder("").glob(f"*/{FILE}"))[:_NAMED]
     others = f"There are reports in {', '.join(there)}. " if there else ""
-    return f"{others}“{DOCUMENT}” writes one, in minutes; so does, with much else, {_command(prompt, 'report')}"
+    return f"{others}“{DOCUMENT}” writes one, in minutes; so does, with much else,\n{_command(prompt, 'report')}"
 
 
 def _command(prompt: Prompt, folder: str) -> str:
