@@ -48,6 +48,13 @@ test("a window that is only opened shows what was last laid out, and tells nobod
   }
 });
 
+test("a page that is reloaded before it told of another prompt stays with that", async () => {
+  const { page, laid, bar } = opened({ panels: [{ ...saved.layout.columns[0]![0]!, view: "view", bundle: "lens" }] });
+  await page.begin(undefined, { ...saved, prompts: { a: "the prompt before" } });
+  expect(page.saved().layout).toEqual(saved.layout);
+  expect([laid, bar.sent]).toEqual([[], []]);
+});
+
 test("each change is told once: panels, prompts and what is selected", async () => {
   const { page, laid, bar } = opened({ before: JSON.stringify(saved) });
   await page.begin(undefined, undefined);

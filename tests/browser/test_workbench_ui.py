@@ -197,8 +197,8 @@ def test_a_new_panel_comes_into_sight_and_has_the_focus(page: Any, motion: Any) 
     )
     assert page.evaluate("[...scrolled]") == ["instant" if motion == "reduce" else "smooth"]
     page.mouse.move(4, 450)
-    page.mouse.wheel(0, -5000)  # and whoever goes away is not carried back
-    until(page, "() => scrollY === 0")
+    while page.evaluate("scrollY") > 0:
+        page.mouse.wheel(0, -5000)  # and whoever goes away is not carried back
     page.locator("[role=separator]").first.dispatch_event("keydown", {"key": "ArrowDown"})  # the column grows
     view_page.rested(page)
     assert page.evaluate("scrollY") == 0

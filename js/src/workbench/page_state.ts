@@ -294,7 +294,8 @@ export class PageState {
   }
 
   async #open(linked: Saved | undefined, kept: Saved | undefined): Promise<void> {
-    const server = layouts.parsed(this.#model.get("layout"));
+    // where its panels are there the page was reloaded, maybe before it told of its last change
+    const server = layouts.parsed(this.#model.get("layout")) ?? (this.#panels.peek().size ? kept : undefined);
     if (server && !linked) {
       this.#layout.value = server.layout;
       this.#go(server.layout);

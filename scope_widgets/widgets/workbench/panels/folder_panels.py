@@ -127,7 +127,8 @@ def _reports(prompt: Prompt) -> str:
     """Return where reports are, and what writes one."""
     there = sorted(path.parent.name for path in prompt.folder("").glob(f"*/{FILE}"))[:_NAMED]
     others = f"There are reports in {', '.join(there)}. " if there else ""
-    return f"{others}“{DOCUMENT}” writes one, in minutes; so does, with much else,\n{_command(prompt, 'report')}"
+    command = _command(prompt, "report")
+    return f"{others}This command writes one, with much else:\n{command}\n“{DOCUMENT}” writes one here, in minutes."
 
 
 def _command(prompt: Prompt, folder: str) -> str:
