@@ -297,6 +297,7 @@ def test_without_python_a_head_is_found_steered_and_saved(page: Any, screenshot:
         page.get_by_role("menuitem").filter(has_text="Save as a page").click()
     assert saved.value.suggested_filename == "session.html"
     page.get_by_role("status").filter(has_text=re.compile("session.html, .* in the downloads")).wait_for()
+    assert saved.value.path().read_text().count('"unsteered":true') == 3
     words = page.locator(".wp-panel").get_by_text("Without steering.", exact=True)
     assert words.count() == 3
     assert steering.get_by_text("Without steering.", exact=True).count() == 0
