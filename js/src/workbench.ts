@@ -54,7 +54,7 @@ async function begin(): Promise<void> {
 }
 
 function show(page: PageState): void {
-  const top = createTopBar(page, (id) => board.focusPanel(id));
+  const top = createTopBar(page, (id) => board.reveal(id));
   const board = createBoard(page, () => top.addMenu.open());
   document.body.append(top.element, board.element);
   // what is scrolled into sight, by keys or by a view, is not put beneath the lines that stay

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,10 +12,12 @@ import pytest
 
 pytest.importorskip("fastapi", reason="The extra [ui] is not installed.")
 
-from scope_widgets import tracking
+from scope_widgets import report, tracking
+from scope_widgets._progress import tqdm
+from scope_widgets.apps.workbench.workspace import LAST_LAYOUT
 from scope_widgets.widgets.core.bundle import STATIC
 from scope_widgets.widgets.workbench.panels import followed_page
-from tests.support import workbench_server
+from tests.support import view_page, workbench_server
 from tests.support.guarded_page import guarded_page
 from tests.support.view_page import until
 
@@ -32,10 +36,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture
 def page(browser: Any, served: Any) -> Iterator[Any]:
     with guarded_page(browser) as one:
-        one.set_viewport_size({"width": 1280, "height": 900})
-        one.goto(served.address.replace("/#", "/lab/#"))
-        one.locator(".av-grid canvas, .wp-panel canvas").first.wait_for()
+        # on the thread that writes it: what the test before has laid out is not what this one begins with
+        served.workspace.kernel.call((served.workspace.files.folder / LAST_LAYOUT).unlink, missing_ok=True)
+        opened(one, served)
         yield one
+
+
+def opened(page: Any, served: Any) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(served.address.replace("/#", "/lab/#"))
+    page.locator(".av-grid canvas, .wp-panel canvas").first.wait_for()
 
 
 def panels(page: Any) -> list[str]:
@@ -45,6 +55,13 @@ def panels(page: Any) -> list[str]:
 def add(page: Any, title: str) -> None:
     page.get_by_role("button", name="Add a panel: Panel").click()
     page.get_by_role("menuitem").filter(has_text=re.compile(f"^{title}")).click()
+
+
+def prompt(page: Any, text: str) -> None:
+    field = page.get_by_label("Prompt : Enter runs it")
+    field.fill(text)
+    field.press("Enter")
+    page.locator(".wp-chip").filter(has_text=text.split()[1]).wait_for()
 
 
 def settled(page: Any) -> None:
@@ -57,10 +74,7 @@ def test_it_opens_with_views_and_keeps_its_state(page: Any, screenshot: Any) -> 
     assert "token" not in page.url  # it is in the tab, and not in the address
     assert page.locator(".wp-panel").count() == 4
     page.locator(".wp-chip").nth(2).click()
-    field = page.get_by_label("Prompt : Enter runs it")
-    field.fill(OTHER)
-    field.press("Enter")
-    page.locator(".wp-chip").filter(has_text="Anna").wait_for()
+    prompt(page, OTHER)
     page.locator(".wp-panel .sw-token:visible").filter(has_text="Anna").first.wait_for()
     assert page.locator(".wp-chip[aria-selected=true]").count() == 1
     settled(page)
@@ -122,6 +136,99 @@ def test_panels_are_added_moved_closed_and_come_back(page: Any) -> None:
     page.locator(".wp-panel[data-side=b] canvas").first.wait_for()
     page.get_by_role("button", name="Compare").click()
     until(page, "() => !document.querySelector('.wp-panel[data-side=b]')")
+
+
+def test_a_second_window_opens_as_was_last_laid_out_and_writes_nothing(page: Any, browser: Any, served: Any) -> None:
+    kept = served.workspace.files.folder / LAST_LAYOUT
+    view_page.rested(page)
+    assert not kept.exists()  # nothing was changed
+    add(page, "Tokens")
+    prompt(page, OTHER)
+    page.locator(".wp-chip").nth(4).click()
+    view_page.rested(page)
+    page.keyboard.press("f")
+    page.get_by_role("dialog").get_by_text(LAST_LAYOUT).wait_for()  # so it has come to the server
+    page.keyboard.press("Escape")
+    before = kept.stat().st_mtime_ns
+    with guarded_page(browser) as second:
+        opened(second, served)
+        second.get_by_role("status").filter(has_text="as they were last laid out").wait_for()
+        second.locator(".wp-panel .tv-panel").wait_for()
+        assert panels(second) == panels(page)
+        assert second.locator(".wp-chip[aria-selected=true]").text_content() == "Paul"
+        view_page.rested(second)
+        second.keyboard.press("f")
+        second.get_by_role("dialog").get_by_text(LAST_LAYOUT).wait_for()
+        assert kept.stat().st_mtime_ns == before
+        second.keyboard.press("Escape")
+        second.locator(".wp-panel").first.get_by_role("button", name="Close this panel").click()
+        view_page.rested(second)
+        assert panels(page) == [*panels(page)[:1], *panels(second)]  # each window is its own
+        page.reload()
+        page.locator(".wp-panel canvas").first.wait_for()
+        view_page.rested(page)
+        assert len(panels(page)) == 5
+        written = json.loads(kept.read_text())["layout"]["columns"]
+        assert sorted(one["id"] for column in written for one in column) == sorted(panels(second))  # the last change
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_a_new_panel_comes_into_sight_and_has_the_focus(page: Any, motion: Any) -> None:
+    page.emulate_media(reduced_motion=motion)
+    page.evaluate("""() => {
+        globalThis.scrolled = new Set();
+        const scroll = Element.prototype.scrollIntoView;
+        Element.prototype.scrollIntoView = function (how) { scrolled.add(how.behavior); scroll.call(this, how); };
+    }""")
+    before = panels(page)
+    add(page, "Heads")
+    page.locator(".ht-grid, .wp-panel [role=grid]").last.wait_for()
+    (id,) = set(panels(page)) - set(before)
+    until(
+        page,
+        """(id) => {
+          const panel = document.querySelector(`[data-panel="${id}"]`);
+          const [top, { bottom }] = [document.querySelector(".wp-top"), panel.getBoundingClientRect()];
+          const covered = top.getBoundingClientRect().bottom;
+          const shown = panel.getBoundingClientRect().top >= covered && bottom <= innerHeight;
+          return document.activeElement === panel && panel.querySelector(".sw-bar") && shown;
+        }""",
+        id,
+    )
+    assert page.evaluate("[...scrolled]") == ["instant" if motion == "reduce" else "smooth"]
+    page.mouse.move(4, 450)
+    while page.evaluate("scrollY") > 0:
+        page.mouse.wheel(0, -5000)  # and whoever goes away is not carried back
+    page.locator("[role=separator]").first.dispatch_event("keydown", {"key": "ArrowDown"})  # the column grows
+    view_page.rested(page)
+    assert page.evaluate("scrollY") == 0
+
+
+def test_a_model_is_documented_and_measured_from_a_panel(
+    page: Any, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def analyse(scope: Any, folder: Any) -> None:
+        for _ in tqdm(range(4), desc="Writing entries"):
+            go_on.wait(60)
+        report.write(report.document(scope, []), folder)
+
+    monkeypatch.setattr(report, "analyse", analyse)
+    add(page, "Report")
+    panel = page.get_by_role("region", name="Report")
+    panel.get_by_role("button", name="Run").click()
+    panel.get_by_role("alert").filter(has_text="There is no report in 'report'").wait_for()
+    panel.get_by_role("button", name="Document this model").click()
+    panel.get_by_text("Report: Writing entries").wait_for()
+    page.get_by_role("button", name="1 running").wait_for()
+    panel.get_by_role("button", name="Stop").click()
+    panel.get_by_role("alert").filter(has_text="Stopped.").wait_for()
+    go_on.set()
+    panel.get_by_role("button", name="Document this model").click()
+    panel.locator(".fp-frame").wait_for()
+    page.reload()
+    page.get_by_role("region", name="Report").locator(".fp-frame").wait_for()
 
 
 #: sockets of the page, for a test to end one
@@ -189,6 +296,11 @@ def test_without_python_a_head_is_found_steered_and_saved(page: Any, screenshot:
     with page.expect_download() as saved:
         page.get_by_role("menuitem").filter(has_text="Save as a page").click()
     assert saved.value.suggested_filename == "session.html"
+    page.get_by_role("status").filter(has_text=re.compile("session.html, .* in the downloads")).wait_for()
+    assert saved.value.path().read_text().count('"unsteered":true') == 3
+    words = page.locator(".wp-panel").get_by_text("Without steering.", exact=True)
+    assert words.count() == 3
+    assert steering.get_by_text("Without steering.", exact=True).count() == 0
     screenshot(page, "workbench_steered", compared=False)
 
 
@@ -210,6 +322,8 @@ def test_runs_are_shown_as_they_come_in_a_frame_without_scripts(
         run.log({"loss": 0.5})
     frame.get_by_text("another", exact=True).first.wait_for()  # it has come by itself
     frame.get_by_text("done", exact=True).nth(1).wait_for()
+    page.mouse.wheel(0, -5000)  # Chromium knows that the pointer is on a frame only where it has scrolled beneath it
+    until(page, "() => scrollY === 0")
     page.locator(".fp-frame").hover()
     with tracking.run(served.workspace.files.folder / "third"):
         pass

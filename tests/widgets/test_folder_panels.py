@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from scope_widgets import features, geometry, report, tracking
+from scope_widgets import evals, features, geometry, report, tracking
 from scope_widgets._job import Job
 from scope_widgets.apps.workbench.files import Files
 from scope_widgets.tracking.runs import fingerprint
@@ -43,7 +44,7 @@ def test_runs_are_a_table_of_texts(demo: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "no runs here" in panel(demo, tmp_path, "runs", folder="empty").document
     for name in ("../x", "nowhere", "/etc"):
-        with pytest.raises(ValueError, match=r"no folder|no name"):
+        with pytest.raises((ValueError, FileNotFoundError), match=r"no folder|no name"):
             panel(demo, tmp_path, "runs", folder=name)
 
 
@@ -54,11 +55,34 @@ def test_a_report_has_its_entries_without_scripts(demo: Any, tmp_path: Path) -> 
     assert "<script" not in view.document
     assert "demo" in view.document
     assert view.made_by.endswith("report.Documentation.load('mine')\n")
-    with pytest.raises(ValueError, match="there are mine"):
+    with pytest.raises(ValueError, match="There are reports in mine"):
         panel(demo, tmp_path, "report", folder="")
     (tmp_path / "mine" / "documentation.json").write_text("{}")
     with pytest.raises(ValueError):
         panel(demo, tmp_path, "report", folder="mine")
+
+
+def test_a_report_that_is_not_there_is_written(demo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = rf"microscope analyze --model demo --out {tmp_path.name}/report"
+    with pytest.raises(ValueError, match=f"(?s)There is no report in 'report'.*{command}"):
+        panel(demo, tmp_path, "report")
+    monkeypatch.setattr(report, "analyse", partial(report.analyse, writers={}, n=8))
+    assert "demo" in panel(demo, tmp_path, "report", make=True).document
+    assert report.Documentation.load(tmp_path / "report").score is not None
+    monkeypatch.setattr(report, "analyse", lambda *_: pytest.fail("it is there"))
+    panel(demo, tmp_path, "report", make=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is a file"):
+        panel(demo, tmp_path, "report", folder="file", make=True)
+
+
+def test_a_model_that_is_measured_leaves_a_run(demo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "microscope analyze --model demo" in panel(demo, tmp_path, "runs").document
+    monkeypatch.setattr(evals, "run", partial(evals.run, suites="bias", n=4))
+    for _ in range(2):
+        header, rows = panel(demo, tmp_path, "runs", make=True).still_table()
+        assert "evals/bias.stereotyped" in header
+    assert sorted(row[:2] for row in rows) == [["evals-001", "done"], ["evals-002", "done"]]
 
 
 def test_a_recording_is_projected_as_the_library_does(demo: Any, tmp_path: Path) -> None:

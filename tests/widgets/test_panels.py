@@ -12,6 +12,7 @@ import pytest
 
 from scope_widgets._job import Job
 from scope_widgets.features import FeatureIndex
+from scope_widgets.steering import ScaleHead
 from scope_widgets.widgets.workbench.panels import KINDS, BrowserPage
 from scope_widgets.widgets.workbench.panels.make_panel import checked, suggested
 
@@ -155,6 +156,32 @@ def test_options_are_checked(kind: str, options: dict[str, Any], said: str) -> N
 def test_a_name_that_comes_twice_is_exchanged(demo: Any) -> None:
     assert suggested(demo, PROMPT) == PROMPT.replace("John gave", "Mary gave")
     assert suggested(demo, "I think") == ""
+
+
+def test_views_beside_what_steers_say_that_they_are_without(page: BrowserPage) -> None:
+    def without() -> set[str]:
+        return {name for name, view in shown(page).items() if view.unsteered}
+
+    for kind in ("lens", "tokens", "features", "steering"):
+        add(page, kind)
+    steering = shown(page)["steeringa"]
+    steering.answer_add_head(3, 1)
+    assert not without()  # a head at 1 is as it was
+    steering.strengths = [0.0]
+    assert without() == {"lensa", "tokensa"}
+    assert "Without steering." in shown(page)["lensa"].to_svg()
+    assert "Without steering." not in steering.to_svg()
+    add(page, "attribution")
+    page.sides["a"].bar.change_prompt(OTHER)
+    assert without() == {"lensa", "tokensa", "attributiona"}  # one of which was made anew
+    Job(page.answer_compare(PROMPT)).result(progress=False)
+    add(page, "lens", "b")
+    assert "lensb" not in without()  # nothing steers that prompt
+    steering.enabled = [False]
+    assert not without()
+    shown(page)["attributiona"].intervene(ScaleHead(2, 0, 0.0))
+    page.answer_remove("steeringa")
+    assert without() == {"lensa", "tokensa", "attributiona"}  # what was changed below a view acts on
 
 
 def test_a_page_of_another_tab_is_told_what_it_does_not_know(page: BrowserPage, heard: Heard) -> None:

@@ -57,6 +57,9 @@ def test_all_panes_follow_and_share_the_selection(demo: Any) -> None:
     assert OTHER in bench.bar.origin
     bench.panes["attention"].selected_heads = [(0, 0)]
     assert bench.panes["patching"].selected_heads == bench.bar.selected_heads == [(0, 0)]
+    bench.panes["steering"].strengths = [0.0]
+    assert [name for name, view in bench.panes.items() if not view.unsteered] == ["steering"]
+    assert not bench.bar.unsteered
 
 
 def test_patching_follows_where_a_corrupted_prompt_does(demo: Any) -> None:

@@ -6,6 +6,7 @@ import { hiddenStill } from "./elements/hidden_still";
 import { addPromptLine } from "./elements/prompt_line";
 import { createRoot, type Theme } from "./elements/theme";
 import { createTooltip, type Tooltip } from "./elements/tooltip";
+import { showUnsteered } from "./elements/unsteered";
 import { isWidgetManager, kernelLost } from "./kernel_lost";
 import { keepKeys } from "./keyboard/host_shortcuts";
 import { computed, type ReadonlySignal, trait } from "./reactive";
@@ -58,6 +59,7 @@ export const widget = <T extends ViewTraits>(css: string, build: (view: View<T>)
       });
       prompt?.addKeys();
       addDefinitions(root, (model.get("definitions") ?? []) as unknown as Definition[]);
+      showUnsteered(root, model, until);
       showConnection(root, { saved: saved ? SAVED_PICTURE : "", lost, silent: requests.silent }, until);
       for (const turn of ["pointerdown", "keydown"])
         root.addEventListener(turn, () => requests.ping(), { capture: true, signal: until });

@@ -12,6 +12,8 @@ export interface ViewTraits {
   definitions: string[][];
   /** of which model and prompts it is, as a sentence */
   origin: string;
+  /** something beside it steers its prompt, and it shows the model as it is */
+  unsteered: boolean;
   readonly selection_id: string;
   selected_heads: any;
   selected_tokens: any;

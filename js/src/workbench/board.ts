@@ -11,6 +11,8 @@ export interface Board {
   /** Put the focus on the n-th panel, as they are read. */
   focus(n: number): void;
   focusPanel(id: string): void;
+  /** Put the focus on a panel that is new, and all of it into sight, also when its view has come. */
+  reveal(id: string): void;
   /** The panel that has the focus. */
   current(): string | undefined;
 }
@@ -111,6 +113,10 @@ export function createBoard(page: PageState, openMenu: () => void): Board {
     }
   });
 
+  const focusOn = (panel: HTMLElement): void => {
+    if (!panel.contains(document.activeElement)) panel.focus({ preventScroll: true });
+  };
+  let revealing = new AbortController();
   const inOrder = (): HTMLElement[] => [...element.querySelectorAll<HTMLElement>(".wp-panel")];
   return {
     element,
@@ -121,8 +127,29 @@ export function createBoard(page: PageState, openMenu: () => void): Board {
     },
     focusPanel(id) {
       const panel = frames.get(id)?.element;
-      panel?.scrollIntoView({ block: "nearest" });
-      if (panel && !panel.contains(document.activeElement)) panel.focus({ preventScroll: true });
+      if (!panel) return;
+      panel.scrollIntoView({ block: "nearest" });
+      focusOn(panel);
+    },
+    reveal(id) {
+      revealing.abort();
+      const panel = frames.get(id)?.element;
+      if (!panel) return;
+      revealing = new AbortController();
+      const { signal } = revealing;
+      const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      const growing = new ResizeObserver(() =>
+        panel.scrollIntoView({ block: "nearest", behavior: still ? "instant" : "smooth" }),
+      );
+      growing.observe(panel.parentElement ?? panel); // what stands above it grows too
+      signal.addEventListener("abort", () => growing.disconnect());
+      // whoever does something else is not carried back; what it is to be made with belongs to it
+      const leave = ({ target }: Event): void => {
+        if (!(target instanceof Element && target.closest(".wp-form"))) revealing.abort();
+      };
+      for (const turn of ["wheel", "touchmove", "pointerdown", "keydown"])
+        addEventListener(turn, leave, { capture: true, passive: true, signal });
+      focusOn(panel);
     },
     current: () => (document.activeElement?.closest(".wp-panel") as HTMLElement | null)?.dataset.panel,
   };

@@ -182,7 +182,7 @@ function createRow(): JobRow {
 
 const SIZES = ["bytes", "kB", "MB", "GB"];
 
-function sizeText(size: number): string {
+export function sizeText(size: number): string {
   let at = 0;
   let left = size;
   while (left >= 1000 && at < SIZES.length - 1) {

@@ -2,6 +2,7 @@
 import { History } from "../core/history";
 import { computed, type ReadonlySignal, signal, watch } from "../core/reactive";
 import { type Answer, type AskOptions, Requests } from "../core/requests";
+import { selectionOf } from "../core/selection";
 import type { Layout, PanelSpec, Saved } from "./layout";
 import * as layouts from "./layout";
 import type { Connection } from "./socket/connection";
@@ -18,6 +19,8 @@ export interface Kind {
   kind: string;
   title: string;
   about: string;
+  /** What the button says that has made what is shown; empty where there is none. */
+  makes: string;
   options: Option[];
 }
 
@@ -63,6 +66,8 @@ export class PageState {
   #model: SocketModel;
   #saving: ReturnType<typeof setTimeout> | undefined;
   #before: Layout | undefined;
+  /** As the page was opened, or was last told: a window in which nothing was changed tells nobody how it stands. */
+  #told = "";
   readonly kinds: readonly Kind[];
 
   constructor(
@@ -144,8 +149,8 @@ export class PageState {
     return spec.id;
   }
 
-  /** Have the view of a panel made, or made again with other options. */
-  async run(id: string, options: Record<string, unknown>): Promise<void> {
+  /** Have the view of a panel made, or made again with other options; `make`: and first what it shows. */
+  async run(id: string, options: Record<string, unknown>, make = false): Promise<void> {
     const spec = layouts.find(this.#layout.peek(), id);
     if (!spec) return;
     this.#layout.value = layouts.changed(this.#layout.peek(), id, { options });
@@ -155,7 +160,7 @@ export class PageState {
       if (this.#panels.peek().has(id)) await this.ask("remove", { panel: id });
       await this.ask(
         "add",
-        { panel: id, kind: spec.kind, side: spec.side, options },
+        { panel: id, kind: spec.kind, side: spec.side, options: make ? { ...options, make } : options },
         {
           signal: stop.signal,
           onProgress: (done, total, text) => this.#put(id, { state: "running", text, done, total, stop }),
@@ -281,18 +286,25 @@ export class PageState {
 
   // -- what is kept
 
-  /** Begin: as the server has it, as a link or the tab says, or as a page begins. */
+  /** Begin: as the server has it, as a link or the tab says, as it was last laid out, or as a page begins. */
   async begin(linked: Saved | undefined, kept: Saved | undefined): Promise<void> {
-    const server = layouts.parsed(this.#model.get("layout"));
+    await this.#open(linked, kept);
+    this.#remember(JSON.stringify(this.saved()));
+    this.#followPrompts();
+  }
+
+  async #open(linked: Saved | undefined, kept: Saved | undefined): Promise<void> {
+    // where its panels are there the page was reloaded, maybe before it told of its last change
+    const server = layouts.parsed(this.#model.get("layout")) ?? (this.#panels.peek().size ? kept : undefined);
     if (server && !linked) {
       this.#layout.value = server.layout;
       this.#go(server.layout);
       return;
     }
-    // a server that was ended left it in the workspace
+    // of another window, or of a server that was ended
     const before = layouts.parsed(this.#model.get("before") ?? "");
     const saved = linked ?? kept ?? before;
-    if (saved && saved === before) this.say("The panels of the last session are shown again.");
+    if (saved && saved === before) this.say("The panels are as they were last laid out.");
     if (!saved) {
       const columns = layouts.widened({ columns: [] }, innerWidth).columns.map((): PanelSpec[] => []);
       for (const [at, kind] of FIRST.entries())
@@ -337,23 +349,34 @@ export class PageState {
     };
   }
 
-  /** Tell the server and the tab how the page stands, a moment after the last change. */
+  /** Tell the server and the tab how the page stands, a moment after the last change; nothing where it is as before. */
   #save(): void {
     clearTimeout(this.#saving);
-    this.#saving = setTimeout(() => void this.keep(), SAVE_AFTER);
+    this.#saving = setTimeout(() => {
+      if (this.#told && JSON.stringify(this.saved()) !== this.#told) void this.keep();
+    }, SAVE_AFTER);
   }
 
   async keep(): Promise<void> {
     const text = JSON.stringify(this.saved());
-    sessionStorage.setItem(KEPT, text);
+    this.#remember(text);
     await this.attempt("layout", { text });
   }
 
-  /** Do something when the prompts change. */
-  onPrompts(act: () => void): void {
+  #remember(text: string): void {
+    this.#told = text;
+    sessionStorage.setItem(KEPT, text);
+  }
+
+  /** Prompts and the selection are kept as the panels are. */
+  #followPrompts(): void {
+    let life = new AbortController();
     watch(this.until, () => {
-      void this.#sides.value;
-      act();
+      const bar = this.connection.models.get(this.#sides.value.a?.bar ?? "");
+      life.abort();
+      life = new AbortController();
+      if (bar) selectionOf(bar, life.signal).subscribe(() => this.#save(), life.signal);
+      this.#save();
     });
   }
 }

@@ -123,21 +123,30 @@ function showPending(
 }
 
 function failed(page: PageState, id: string, kind: Kind | undefined, text: string): HTMLElement {
+  const run = (make = false): void => void page.run(id, { ...find(page.layout.peek(), id)?.options }, make);
   const again = (): void => {
     if (kind?.options.length) page.reopen(id);
-    else void page.run(id, { ...find(page.layout.peek(), id)?.options });
+    else run();
   };
   return h(
     "div",
     { class: "wp-failed" },
     h("p", { role: "alert" }, text),
     h(
-      "button",
-      { class: "sw-button wp-framed", type: "button", onclick: again },
-      kind?.options.length ? "Options" : "Again",
+      "div",
+      { class: "wp-buttons" },
+      ...(kind?.makes ? [makeButton(kind, () => run(true))] : []),
+      h(
+        "button",
+        { class: "sw-button wp-framed", type: "button", onclick: again },
+        kind?.options.length ? "Options" : "Again",
+      ),
     ),
   );
 }
+
+const makeButton = (kind: Kind, onclick: () => void): HTMLElement =>
+  h("button", { class: "sw-button wp-framed", type: "button", onclick }, kind.makes);
 
 /** The options of a panel that needs some. */
 function form(page: PageState, id: string, kind: Kind): HTMLElement {
@@ -167,17 +176,20 @@ function form(page: PageState, id: string, kind: Kind): HTMLElement {
     { class: "sw-button wp-framed", type: "button", onclick: () => page.leaveOptions(id) },
     "Cancel",
   );
+  const begin = (make = false): void => {
+    const options = fields.map(({ name, field, isNumber }) => [name, isNumber ? Number(field.value) : field.value]);
+    void page.run(id, Object.fromEntries(options), make);
+  };
   const element = h(
     "form",
     { class: "wp-form" },
     h("p", { class: "sw-dim" }, `${kind.title}: ${kind.about}.`),
     ...fields.map(({ label, field }) => h("label", {}, h("span", {}, label), field)),
-    h("div", { class: "wp-form-end" }, run, leave),
+    h("div", { class: "wp-form-end" }, run, ...(kind.makes ? [makeButton(kind, () => begin(true))] : []), leave),
   );
   element.addEventListener("submit", (event) => {
     event.preventDefault();
-    const options = fields.map(({ name, field, isNumber }) => [name, isNumber ? Number(field.value) : field.value]);
-    void page.run(id, Object.fromEntries(options));
+    begin();
   });
   element.addEventListener("keydown", (event) => {
     if (event.key === "Escape") page.leaveOptions(id);

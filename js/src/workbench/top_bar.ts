@@ -4,7 +4,7 @@ import { copyText } from "../core/elements/clipboard";
 import { h, icon } from "../core/elements/dom";
 import { download } from "../core/export/files";
 import { computed, watch } from "../core/reactive";
-import { type Dialog, filesDialog, jobsDialog, settingsDialog, shortcutsDialog } from "./dialogs";
+import { type Dialog, filesDialog, jobsDialog, settingsDialog, shortcutsDialog, sizeText } from "./dialogs";
 import { encoded } from "./layout";
 import { type Choice, createMenu, type Menu } from "./menu";
 import type { PageState } from "./page_state";
@@ -173,8 +173,12 @@ function historyButtons(page: PageState): HTMLElement[] {
 
 function moreMenu(page: PageState, dialogs: TopBar["dialogs"]): HTMLElement {
   const fetched = async (name: string, file: string, type: string): Promise<void> => {
+    page.say(`Writing ${file} …`);
     const answer = await page.attempt(name);
-    if (answer) download(file, new Blob([bytes(answer.buffers[0]!).slice()], { type }));
+    if (!answer) return;
+    const content = bytes(answer.buffers[0]!).slice();
+    download(file, new Blob([content], { type }));
+    page.say(`${file}, ${sizeText(content.length)}, is in the downloads of this browser.`);
   };
   return createMenu("More", { path: MORE }, () => [
     {
@@ -209,12 +213,13 @@ function note(page: PageState): HTMLElement {
     { class: "sw-button", type: "button", "aria-label": "Close this note", onclick: () => page.say("") },
     "×",
   );
+  // never hidden itself: a screen reader speaks what changes in what is there
   const element = h("div", { class: "wp-note" }, text, close);
   let timer: ReturnType<typeof setTimeout> | undefined;
   watch(page.until, () => {
     const said = page.said.value;
     text.textContent = said.text;
-    element.hidden = !said.text;
+    close.hidden = !said.text;
     element.classList.toggle("wp-error", said.isError);
     clearTimeout(timer);
     if (said.text && !said.isError) timer = setTimeout(() => page.say(""), 6000);

@@ -81,17 +81,21 @@ class Files:
             raise FileNotFoundError(f"There is no file {opening(name)} in the workspace.")
         return path
 
-    def below(self, name: str) -> Path:
-        """Return where the folder of a name is; "" is the workspace itself.
+    def below(self, name: str, *, is_new: bool = False) -> Path:
+        """Return where the folder of a name is; "" is the workspace itself. One that `is_new` need not be there.
 
         Raises
         ------
+        FileNotFoundError
+            Where there is no such folder.
         ValueError
-            For whatever is no name, or where there is no such folder.
+            For whatever is no name, or that of a file.
         """
         path = self.path(name) if name else self.folder
-        if not path.is_dir():
-            raise ValueError(f"There is no folder {opening(name)} in the workspace.")
+        if path.is_file():
+            raise ValueError(f"{opening(name)} is a file of the workspace, and no folder.")
+        if not is_new and not path.is_dir():
+            raise FileNotFoundError(f"There is no folder {opening(name)} in the workspace.")
         return path
 
     def list(self) -> list[Entry]:

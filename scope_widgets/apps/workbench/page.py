@@ -30,7 +30,7 @@ class WorkbenchPage(BrowserPage):
 
     def __init__(self, workspace: Workspace, outbox: Outbox, client: str) -> None:
         self._workspace, self._client = workspace, client
-        self._before = workspace.layout_before()
+        self._before = workspace.last_layout()
         super().__init__(
             workspace.scope(workspace.default),
             FIRST_PROMPT,

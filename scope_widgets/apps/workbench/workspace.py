@@ -106,7 +106,6 @@ class Workspace:
         self._numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
         self._count = count()
         self._loading = threading.Lock()
-        self._had_page = False
         #: done when the model of a new page is there
         self.started: Future[None] = Future()
 
@@ -170,11 +169,10 @@ class Workspace:
         with suppress(OSError):  # a disk that is full ends no page
             self.files.write(LAST_LAYOUT, text.encode())
 
-    def layout_before(self) -> str:
-        """Return the layout that a server before this one left, for its first page; "" for others, or without."""
-        had, self._had_page = self._had_page, True
+    def last_layout(self) -> str:
+        """Return the layout that was kept last, by this server or one before it; "" where there is none."""
         with suppress(OSError, ValueError):
-            return "" if had else self.files.read(LAST_LAYOUT, MOST_LAYOUT).decode()
+            return self.files.read(LAST_LAYOUT, MOST_LAYOUT).decode()
         return ""
 
     # -- models

@@ -8,6 +8,8 @@ from itertools import count
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet, ref
 
+import numpy as np
+
 from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets.models.tokens import token_texts
 from scope_widgets.steering import Intervention, PatchActivation, ScaleHead, Session, Steered
@@ -121,6 +123,12 @@ class SharedInterventions(PromptFollower):
     def effective(self) -> tuple[float, ...]:
         """The strengths at which the interventions act."""
         return tuple(row.effective for row in self.rows)
+
+    @property
+    def acts(self) -> bool:
+        """Whether any of them does something."""
+        neutral = [row.intervention.neutral for row in self.rows]
+        return not np.array_equal(self.effective, neutral, equal_nan=True)
 
     @property
     def keys(self) -> list[str]:

@@ -87,6 +87,8 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget, metaclass=Opene
     selection: Selection = None  # type: ignore[assignment]
     #: whether all constructors are through, see `OpenedLast`
     made = False
+    #: what it shows is of the model as it is, whatever is steered beside it
+    ignores_steering: ClassVar[bool] = True
     _own_layout = False
     #: traits that changed since the view was made, None once it is drawn
     _unheard: set[str] | None = None
@@ -100,6 +102,9 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget, metaclass=Opene
         sync=True
     )
     origin = traitlets.Unicode(help="of which model and prompts it is, as a sentence").tag(sync=True)
+    unsteered = traitlets.Bool(help="something beside it steers its prompt, and it shows the model as it is").tag(
+        sync=True
+    )
     selection_id = traitlets.Unicode(read_only=True).tag(sync=True)
     selected_heads: Any = traitlets.TraitType().tag(sync=True)
     selected_tokens: Any = traitlets.TraitType().tag(sync=True)

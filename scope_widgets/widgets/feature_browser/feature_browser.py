@@ -95,6 +95,7 @@ class FeatureBrowser(View):
     """
 
     bundle: ClassVar[str] = "feature_browser"
+    ignores_steering = False  # it steers itself
     explains: ClassVar[tuple[str, ...]] = (
         "latent_rate",
         "latent_mean",

@@ -92,6 +92,7 @@ class SteeringPanel(SharesInterventions, Prompted):
 
     bundle: ClassVar[str] = "steering_panel"
     is_panel = True
+    ignores_steering = False
     explains = ("strength", "typical", "kl", "fluent", "logit_difference")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "strengths": list[float | None],

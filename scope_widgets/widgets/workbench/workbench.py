@@ -22,6 +22,7 @@ from scope_widgets.widgets.core.prompt_line import check_prompt
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.saved_page import save_html
 from scope_widgets.widgets.core.selection import Head, Selection
+from scope_widgets.widgets.core.steering_notice import SteeringNotice
 from scope_widgets.widgets.core.still import one_below_the_other
 from scope_widgets.widgets.figures.captions import origin
 from scope_widgets.widgets.logit_lens_view import LogitLensView
@@ -170,6 +171,10 @@ class Workbench(Displayed, ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
         self._row = ipywidgets.HBox(layout=row)
         super().__init__(children=[self.bar, self._row], layout={"overflow": "hidden"})
         self.bar.observe(lambda _: self._lay_out(), "hidden")
+        self._steering = SteeringNotice(self.panes.values)
+        for view in self.panes.values():
+            self._steering.follow(view)
+        self._steering.tell()
         self._lay_out()
 
     @property
@@ -277,6 +282,8 @@ class Workbench(Displayed, ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
             return
         old = self.panes["patching"]
         self._pair, self.panes["patching"] = found
+        self._steering.follow(found[1])
+        self._steering.tell()
         self.bar.arguments = [
             f"corrupted={literal(found[0][1])}" if one.startswith("corrupted=") else one for one in self.bar.arguments
         ]

@@ -328,11 +328,14 @@ def test_two_prompts_stand_side_by_side(page: Page) -> None:
     assert [one["id"] for one in page.models["page"]["panels"]] == ["panel1"]
 
 
-def test_a_server_that_was_ended_leaves_its_layout_in_the_workspace(served: Served) -> None:
+def test_the_last_layout_is_in_the_workspace_for_other_windows_and_servers(served: Served) -> None:
     page = Page(served, new_id()).opened()
     page.ask("layout", text='{"v":1,"layout":7}')
+    other = Page(served, new_id()).opened()
+    assert other.models["page"]["before"] == '{"v":1,"layout":7}'
+    assert other.models["page"]["layout"] == ""  # which is its own
     page.close()
+    other.close()
     workspace = Workspace(served.workspace.files.folder)  # as another server on the same folder has it
-    assert workspace.layout_before() == '{"v":1,"layout":7}'
-    assert workspace.layout_before() == ""  # one page begins with it, and others anew
+    assert workspace.last_layout() == '{"v":1,"layout":7}'
     workspace.kernel.close()

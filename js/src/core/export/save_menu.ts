@@ -1,6 +1,7 @@
 /** What the save button of every view does: each offers some of these, in an order of its own. */
 import type { ViewTraits } from "../../generated/traits";
 import { bytes } from "../bytes";
+import { UNSTEERED } from "../elements/unsteered";
 import { notesSaid } from "../note_text";
 import type { View } from "../view";
 import { captioned, type Figure } from "./figure";
@@ -44,7 +45,7 @@ export function saverOf(
     notes = false,
   }: { name?: () => string; ratio?: number; notes?: boolean } = {},
 ): Saver {
-  const figure = (): Figure => onPaper(() => captioned(draw(), `${model.get("origin")}${notes ? notesOn(model) : ""}`));
+  const figure = (): Figure => onPaper(() => captioned(draw(), captionOf(model, notes)));
   printAs(figure, root, until);
   const write = (ending: keyof typeof TYPES, content: BlobPart, stem: string): void =>
     download(`${fileName(stem)}.${ending}`, new Blob([content], { type: TYPES[ending] }));
@@ -61,6 +62,10 @@ export function saverOf(
     },
   };
 }
+
+/** Of which model and prompt it is, what was noted on heads, and whether something was steered that it does not show. */
+const captionOf = (model: View<ViewTraits>["model"], notes: boolean): string =>
+  [`${model.get("origin")}${notes ? notesOn(model) : ""}`, model.get("unsteered") ? UNSTEERED : ""].join(" ").trim();
 
 const notesOn = (model: View<ViewTraits>["model"]): string =>
   notesSaid(model.get("head_notes") ?? [], model.get("n_layers"), model.get("n_heads"));

@@ -124,7 +124,7 @@ def figure(view: Drawn, width: Width, caption: bool) -> Paper:
     view.draw(paper)
     if caption:
         paper.y += 6
-        paper.paragraph(view.caption())
+        paper.paragraph(f"{view.caption()} Without steering." if getattr(view, "unsteered", False) else view.caption())
     return paper
 
 

@@ -41,7 +41,7 @@ class BrowserPage(Answers):
     in_turn : callable
         Goes through the steps of long work when it is their turn: ``in_turn(model_id, steps)``.
     folder : callable
-        Returns where a folder of the workspace is; raises ValueError for what is none.
+        See `panel_prompt.Prompt`.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class BrowserPage(Answers):
         outbox: Outbox,
         index: Callable[[Any], Any],
         in_turn: Callable[[str, Steps[Any]], Steps[Any]],
-        folder: Callable[[str], Path] = no_folder,
+        folder: Callable[..., Path] = no_folder,
     ) -> None:
         self._running, self._paused = set(), {}
         self._outbox, self._index, self._in_turn, self._folder = outbox, index, in_turn, folder
@@ -73,7 +73,7 @@ class BrowserPage(Answers):
         self.sides: dict[str, PromptPanels] = {}
         self._open_side("a", scope, prompt)
 
-    #: the layout that a page before this one left, where another server had it
+    #: the layout that was kept last when the page was opened
     _before = ""
 
     # -- the wire
@@ -295,6 +295,7 @@ class BrowserPage(Answers):
                     "kind": name,
                     "title": kind.title,
                     "about": kind.about,
+                    "makes": kind.makes,
                     "options": [
                         {"name": option, "label": label, "value": default, "choices": choices}
                         for option, (label, default, choices) in kind.options.items()

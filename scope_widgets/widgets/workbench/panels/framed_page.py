@@ -23,6 +23,7 @@ class FramedPage(View):
     """
 
     bundle: ClassVar[str] = "framed_page"
+    ignores_steering = False  # nor does it show the model
 
     document = traitlets.Unicode(help="HTML, shown without scripts").tag(sync=True)
     height = traitlets.Int(None, allow_none=True, min=160, max=TALLEST).tag(sync=True)

@@ -24,7 +24,7 @@ from scope_widgets.widgets.patching_map import PatchingMap
 from scope_widgets.widgets.steering_panel import SteeringPanel
 from scope_widgets.widgets.steering_panel.steering_panel import touched
 from scope_widgets.widgets.token_view import TokenView
-from scope_widgets.widgets.workbench.panels.folder_panels import make_report, make_runs
+from scope_widgets.widgets.workbench.panels.folder_panels import DOCUMENT, MEASURE, make_report, make_runs
 from scope_widgets.widgets.workbench.panels.panel_prompt import Prompt
 from scope_widgets.widgets.workbench.panels.projection import make_projection
 
@@ -42,6 +42,8 @@ class Kind:
     make: Callable[[Prompt, dict[str, Any]], Steps[Any]]
     #: name of an option -> (label, default, choices; [] where it is a text or a number)
     options: dict[str, tuple[str, Any, list[str]]] = field(default_factory=dict)
+    #: what the button says that has made what is shown, by the option "make"; "" without
+    makes: str = ""
     #: of the prompt: it is made anew of another one where its view does not follow by itself
     of_prompt: bool = True
     #: what the view is called with, as Python, after the lines of `made_by`; "" where its `arguments` say it
@@ -71,7 +73,7 @@ def checked(kind: Any, options: Any) -> dict[str, Any]:
     """Return the options of a kind of panel with those that are not given; raise ValueError for others."""
     if kind not in KINDS:
         raise ValueError(f"There is no panel {opening(kind)}: there are {', '.join(KINDS)}.")
-    known = KINDS[kind].options
+    known = KINDS[kind].options | ({"make": (KINDS[kind].makes, False, [])} if KINDS[kind].makes else {})
     if not isinstance(options, dict) or set(options) - set(known):
         raise ValueError(f"The options of {kind!r} are {', '.join(known) or 'none'}; got {opening(options)}.")
     found = {name: options.get(name, default) for name, (_, default, _) in known.items()}
@@ -237,6 +239,7 @@ KINDS: dict[str, Kind] = {
         "what a model was documented as: score, entries, evidence",
         make_report,
         {"folder": ("Folder in the workspace", "report", [])},
+        makes=DOCUMENT,
         of_prompt=False,
     ),
     "runs": Kind(
@@ -244,6 +247,7 @@ KINDS: dict[str, Kind] = {
         "what was trained or measured, with its last values",
         make_runs,
         {"folder": ("Folder in the workspace, empty: all of it", "", [])},
+        makes=MEASURE,
         of_prompt=False,
     ),
 }

@@ -29,7 +29,8 @@ class Prompt:
     in_turn : callable
         Goes through steps when it is their turn at the model.
     folder : callable
-        Returns where a folder of the workspace is; raises ValueError for what is none.
+        Returns where a folder of the workspace is, or with ``is_new=True`` would be; raises ValueError for what is no
+        name of one, FileNotFoundError where it is not there.
     """
 
     scope: Any
@@ -39,7 +40,7 @@ class Prompt:
     selection: Selection
     index: Callable[[Any], Any]
     in_turn: Callable[[Steps[Any]], Steps[Any]]
-    folder: Callable[[str], Path]
+    folder: Callable[..., Path]
 
     @property
     def shared(self) -> dict[str, Any]:
@@ -47,6 +48,6 @@ class Prompt:
         return {"selection": self.selection, "prompt_line": False}
 
 
-def no_folder(name: str) -> Path:
+def no_folder(name: str, *, is_new: bool = False) -> Path:
     """Raise ValueError: a page without a workspace has no folders."""
     raise ValueError(f"There is no workspace here, and no folder {opening(name)}.")

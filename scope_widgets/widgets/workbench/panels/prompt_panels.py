@@ -11,6 +11,7 @@ from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets.models.tokens import token_texts
 from scope_widgets.widgets.core.prompt_line import Prompted, PromptFollower, check_prompt
 from scope_widgets.widgets.core.selection import Selection
+from scope_widgets.widgets.core.steering_notice import SteeringNotice
 from scope_widgets.widgets.figures.captions import origin
 from scope_widgets.widgets.workbench.corrupted_prompt import carried_over
 from scope_widgets.widgets.workbench.panels.make_panel import KINDS, make_panel
@@ -73,13 +74,14 @@ class PromptPanels:
         index: Callable[[Any], Any],
         in_turn: Callable[[Steps[Any]], Steps[Any]],
         changed: Callable[[], None],
-        folder: Callable[[str], Path] = no_folder,
+        folder: Callable[..., Path] = no_folder,
     ) -> None:
         check_prompt(prompt)
         self.scope, self.selection = scope, selection
         self._index, self._in_turn, self._changed, self._folder = index, in_turn, changed, folder
         self._lens = SharedLens()
         self.panels: dict[str, Panel] = {}
+        self._steering = SteeringNotice(lambda: [panel.view for panel in self.panels.values()])
         self._trace = Job(self._traced(prompt)).result(progress=False)
         self.bar = PanelsBar(
             scope,
@@ -116,6 +118,8 @@ class PromptPanels:
                 break
             view.close()
         self.panels[id] = Panel(id, kind, options, view)
+        self._steering.follow(view)
+        self._steering.tell()
         self._changed()
         return self.panels[id]
 
@@ -124,6 +128,7 @@ class PromptPanels:
         panel = self.panels.pop(id, None)
         if panel is not None:
             panel.view.close()
+            self._steering.tell()
             self._changed()
 
     def close(self) -> None:
@@ -168,7 +173,9 @@ class PromptPanels:
                     view.close()
                     continue
                 old, panel.view, panel.options = panel.view, view, options
+                self._steering.follow(view)
                 old.close()
+            self._steering.tell()
             self.bar.note, self.bar.origin = " ".join(notes), origin(self.scope.model_id, [text])
 
         return put
