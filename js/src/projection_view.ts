@@ -13,10 +13,10 @@ import { withoutWebgl } from "./core/webgl/canvas";
 import type { ProjectionViewTraits } from "./generated/traits";
 import { csv, pythonCode } from "./projection_view/export";
 import { figure } from "./projection_view/figure";
-import { middleOf } from "./projection_view/frame";
 import { createHeadLine } from "./projection_view/head_line";
 import { createPanel } from "./projection_view/panel";
 import css from "./projection_view/projection_view.css";
+import { middleOf } from "./projection_view/screen_transform";
 import { createStage } from "./projection_view/stage";
 import { State } from "./projection_view/state";
 

@@ -12,11 +12,11 @@ import {
   shownClasses,
   tableOf,
 } from "../src/projection_view/colours";
-import { frameOf, middleOf, toPlane, zoomedAt } from "../src/projection_view/frame";
 import { inside, rectangle } from "../src/projection_view/lasso";
 import { LayersAndColumns } from "../src/projection_view/layers_and_columns";
 import { Nearest, nextInDirection } from "../src/projection_view/nearest";
 import { PointTexts } from "../src/projection_view/point_texts";
+import { frameOf, middleOf, toPlane, zoomedAt } from "../src/projection_view/screen_transform";
 import { FakeModel } from "./fake_model";
 
 const random = (seed: number): (() => number) => {

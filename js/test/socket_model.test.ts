@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { float32 } from "../src/core/bytes";
 import { Requests } from "../src/core/requests";
-import { decode, encode, type Head } from "../src/workbench/socket/frames";
+import { decode, encode, type Head } from "../src/workbench/socket/socket_messages";
 import { SocketModel, whole } from "../src/workbench/socket/socket_model";
 
 test("a frame is read as it was written, its buffers where typed arrays read them", () => {

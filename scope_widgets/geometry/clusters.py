@@ -17,7 +17,7 @@ from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry.kmeans import Partition, agreement, even_logs, kmeans, silhouette
-from scope_widgets.geometry.prepared import Prepared
+from scope_widgets.geometry.prepared_rows import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,7 @@ from scope_widgets.geometry.dimension import highest_by_twonn
 from scope_widgets.geometry.local_curvature import LEAST_GAP, MOST_WITHIN, Local, local_curvature
 from scope_widgets.geometry.neighbours import most_neighbours
 from scope_widgets.geometry.points import of_other_prompts
-from scope_widgets.geometry.prepared import Prepared
+from scope_widgets.geometry.prepared_rows import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd

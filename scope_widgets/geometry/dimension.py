@@ -18,7 +18,7 @@ from scope_widgets.experiments.statistics.half_width import HALF_WIDTH
 from scope_widgets.geometry import dimension_estimators as estimators
 from scope_widgets.geometry.neighbours import most_neighbours
 from scope_widgets.geometry.points import Points, of_other_prompts
-from scope_widgets.geometry.prepared import Prepared
+from scope_widgets.geometry.prepared_rows import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd

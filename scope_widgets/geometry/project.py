@@ -17,7 +17,7 @@ from scope_widgets._types import Array
 from scope_widgets.geometry.intervals import mean_with_interval
 from scope_widgets.geometry.neighbour_preservation import overlap, trust
 from scope_widgets.geometry.points import Points
-from scope_widgets.geometry.prepared import Prepared
+from scope_widgets.geometry.prepared_rows import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd

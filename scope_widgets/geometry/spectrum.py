@@ -14,7 +14,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.geometry.intervals import around
-from scope_widgets.geometry.prepared import Prepared
+from scope_widgets.geometry.prepared_rows import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from scope_widgets.geometry.clusters import Clusters, clusters_of
 from scope_widgets.geometry.curvature import SCALES, Curvature, curvature_of
 from scope_widgets.geometry.dimension import Dimension, dimension_of
 from scope_widgets.geometry.points import Points
-from scope_widgets.geometry.prepared import Prepared
+from scope_widgets.geometry.prepared_rows import Prepared
 from scope_widgets.geometry.project import Projection, project_of
 from scope_widgets.geometry.recorded_points import Recorded, Tokens, points
 from scope_widgets.geometry.spectrum import Spectrum, spectrum_of

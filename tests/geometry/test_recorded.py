@@ -8,7 +8,7 @@ import pytest
 
 from scope_widgets import features, geometry
 from scope_widgets._partial_result import Interrupted
-from scope_widgets.geometry import prepared
+from scope_widgets.geometry import prepared_rows as prepared
 from scope_widgets.geometry.points import points_of
 from scope_widgets.geometry.summarise import _of_layer
 from tests.support.shapes import rotated, sphere

@@ -13,8 +13,8 @@ import numpy as np
 import uvicorn
 
 from scope_widgets.apps.workbench.app import create_app
-from scope_widgets.apps.workbench.frames import PROTOCOL, encode
 from scope_widgets.apps.workbench.serve import config_of, hosts_of
+from scope_widgets.apps.workbench.socket_messages import PROTOCOL, encode
 from scope_widgets.apps.workbench.workspace import Workspace
 
 TOKEN = "t" * 43

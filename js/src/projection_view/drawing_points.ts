@@ -3,7 +3,7 @@
 import type { Renderer } from "../core/webgl/canvas";
 import { attributesOf, programOf, uniformsOf } from "../core/webgl/context";
 import { isHollow } from "./colours";
-import type { Frame } from "./frame";
+import type { Frame } from "./screen_transform";
 
 export interface Points {
   places: Float32Array;

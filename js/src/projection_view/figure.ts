@@ -5,7 +5,7 @@ import { xml } from "../core/export/files";
 import { count, short } from "../core/format";
 import { hueOf, isHollow, missingColour, otherColour, seenName, shownClasses } from "./colours";
 import { canvasPoints } from "./drawing_points";
-import { frameOf } from "./frame";
+import { frameOf } from "./screen_transform";
 import type { State } from "./state";
 
 const [WIDTH, HEIGHT] = [640, 440];

@@ -1,8 +1,8 @@
 /** Points by keyboard and for screen readers: one real element that stands on a point and moves with the arrow keys. */
 import { h } from "../core/elements/dom";
 import { type ReadonlySignal, watch } from "../core/reactive";
-import type { Frame } from "./frame";
 import { nextInDirection } from "./nearest";
+import type { Frame } from "./screen_transform";
 import type { State } from "./state";
 import { describe } from "./tooltip_text";
 

@@ -1,8 +1,8 @@
 /** What the pointer does on the points: pointing, drawing around, moving, zooming. */
 import { followPointer, placeIn, zoomOfWheel } from "../core/elements/pointer";
 import type { ReadonlySignal, Signal } from "../core/reactive";
-import { type Frame, middleOf, toPlane, zoomedAt } from "./frame";
 import { type Outline, rectangle } from "./lasso";
+import { type Frame, middleOf, toPlane, zoomedAt } from "./screen_transform";
 import type { State } from "./state";
 
 /** How near the pointer has to come, and how far it moves before a click is a drag, in pixels. */

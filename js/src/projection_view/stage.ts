@@ -4,9 +4,9 @@ import type { Tooltip } from "../core/elements/tooltip";
 import { batch, computed, draw, type ReadonlySignal, signal, sizeOf, watch } from "../core/reactive";
 import { type Canvas, createCanvas } from "../core/webgl/canvas";
 import { canvasPoints, type Points, webglPoints } from "./drawing_points";
-import { type Frame, frameOf, zoomedAt } from "./frame";
 import { createWalk } from "./point_keyboard";
 import { createPointer } from "./pointer";
+import { type Frame, frameOf, zoomedAt } from "./screen_transform";
 import type { State } from "./state";
 import { noteOf } from "./tooltip_text";
 

@@ -8,11 +8,11 @@ import type { Point, Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { ProjectionViewTraits } from "../generated/traits";
 import { type Column, coloursOf, dimmed, tableOf } from "./colours";
-import { type Box, middleOf, type Zoom } from "./frame";
 import { inside, type Outline } from "./lasso";
 import { LayersAndColumns } from "./layers_and_columns";
 import { Nearest } from "./nearest";
 import { PointTexts } from "./point_texts";
+import { type Box, middleOf, type Zoom } from "./screen_transform";
 
 /** What is not chosen is mixed into the ground. */
 const PALE = 0.22;

@@ -13,14 +13,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from scope_widgets._version import __version__
+from scope_widgets.apps.workbench.access_control import AccessControl
 from scope_widgets.apps.workbench.api.docs_page import PAGE, SCRIPT, docs_page, docs_script, is_public
 from scope_widgets.apps.workbench.api.problems import add_handlers
-from scope_widgets.apps.workbench.gate import Gate
-from scope_widgets.apps.workbench.late_routes import LateRoutes
+from scope_widgets.apps.workbench.lazy_routes import LazyRoutes
+from scope_widgets.apps.workbench.open_pages import OpenPages
 from scope_widgets.apps.workbench.socket import Sockets
 from scope_widgets.apps.workbench.static_files import FOLDER, StaticFiles
 from scope_widgets.apps.workbench.thread_switching import frequent_switches
-from scope_widgets.apps.workbench.visits import Visits
 from scope_widgets.apps.workbench.workspace import Workspace
 
 HEALTH = "/health"
@@ -36,7 +36,7 @@ def create_app(
     hosts: Iterable[str],
     root_path: str = "",
     routers: Iterable[APIRouter] = (),
-) -> Gate:
+) -> AccessControl:
     """Return the workbench of a workspace as an ASGI application.
 
     Parameters
@@ -44,7 +44,7 @@ def create_app(
     workspace : Workspace
         Started, or beginning to; the application closes it when it ends.
     token : str
-        The secret that every request brings, see `Gate`.
+        The secret that every request brings, see `AccessControl`.
     hosts : iterable of str
         Names, with their ports, that the server is reached by.
     root_path : str, default ""
@@ -64,17 +64,17 @@ def create_app(
     >>> uvicorn.run(app, port=8000)  # doctest: +SKIP
     """
     static = StaticFiles()
-    visits = Visits(workspace)
-    sockets = Sockets(workspace, visits, static)
+    open_pages = OpenPages(workspace)
+    sockets = Sockets(workspace, open_pages, static)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.state.loop = asyncio.get_running_loop()
         with frequent_switches():
-            sweeping = asyncio.create_task(visits.keep_forgetting())
+            sweeping = asyncio.create_task(open_pages.keep_forgetting())
             yield
             sweeping.cancel()
-        workspace.kernel.soon(visits.stop)
+        workspace.kernel.soon(open_pages.stop)
         workspace.close()
 
     # its own pages of documentation load scripts from elsewhere, which the policy forbids
@@ -86,7 +86,7 @@ def create_app(
         openapi_url="/api/v1/openapi.json",
         lifespan=lifespan,
     )
-    app.state.workspace, app.state.visits = workspace, visits
+    app.state.workspace, app.state.open_pages = workspace, open_pages
     app.router.routes += [
         Route(HEALTH, _health),
         Route("/", static.page),
@@ -106,8 +106,8 @@ def create_app(
 
     for router in routers:
         app.include_router(router, dependencies=[Depends(workspace.ready)])
-    return Gate(
-        LateRoutes(app, _LATE, (_WHOAMI, _SOCKET, PAGE, SCRIPT), workspace.ready, load_api),
+    return AccessControl(
+        LazyRoutes(app, _LATE, (_WHOAMI, _SOCKET, PAGE, SCRIPT), workspace.ready, load_api),
         token=token,
         hosts=hosts,
         public=lambda path: path == HEALTH or static.is_public(path) or is_public(path),
@@ -124,4 +124,4 @@ async def _whoami(request: Request) -> Response:
     """Answer whoever has the token, so that a page knows whether its own is still the server's."""
     state: Any = request.app.state
     await state.workspace.ready()
-    return JSONResponse({"models": list(state.workspace.models), "pages": len(state.visits.all())})
+    return JSONResponse({"models": list(state.workspace.models), "pages": len(state.open_pages.all())})

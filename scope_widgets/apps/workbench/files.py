@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scope_widgets._files import replacing
 from scope_widgets._untrusted import MOST_TEXT, opening, read_bytes
-from scope_widgets.apps.workbench.pickle_signs import is_pickle
+from scope_widgets.apps.workbench.pickle_detection import is_pickle
 
 #: a name has letters of any script, digits, and between them what names of files have
 _NAME = re.compile(r"[\w][\w .()+,=-]{0,199}")

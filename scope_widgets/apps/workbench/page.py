@@ -9,7 +9,7 @@ from scope_widgets._untrusted import opening
 from scope_widgets.apps.workbench.workspace import Workspace
 from scope_widgets.widgets.core.requests import Answer, LongAnswer
 from scope_widgets.widgets.core.saved_page import page as saved_page
-from scope_widgets.widgets.core.socket_comm import Outbox
+from scope_widgets.widgets.core.socket_comm import SendQueue
 from scope_widgets.widgets.workbench.panels import BrowserPage
 
 FIRST_PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -23,18 +23,18 @@ class WorkbenchPage(BrowserPage):
     Parameters
     ----------
     workspace : Workspace
-    outbox : Outbox
+    send_queue : SendQueue
     client : str
         Who asks, among those for whom turns are fair.
     """
 
-    def __init__(self, workspace: Workspace, outbox: Outbox, client: str) -> None:
+    def __init__(self, workspace: Workspace, send_queue: SendQueue, client: str) -> None:
         self._workspace, self._client = workspace, client
         self._before = workspace.last_layout()
         super().__init__(
             workspace.scope(workspace.default),
             FIRST_PROMPT,
-            outbox,
+            send_queue,
             workspace.index,
             lambda model, steps: workspace.jobs.queue(model).in_turn(client, steps),
             workspace.files.below,

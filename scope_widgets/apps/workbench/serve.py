@@ -15,9 +15,9 @@ from typing import Any
 import uvicorn
 from fastapi import APIRouter
 
+from scope_widgets.apps.workbench.access_control import check_token, new_token
 from scope_widgets.apps.workbench.app import create_app
-from scope_widgets.apps.workbench.frames import MOST_INBOUND
-from scope_widgets.apps.workbench.gate import check_token, new_token
+from scope_widgets.apps.workbench.socket_messages import MOST_INBOUND
 from scope_widgets.apps.workbench.workspace import Workspace
 
 LOCAL = "127.0.0.1"

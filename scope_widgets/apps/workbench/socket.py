@@ -12,9 +12,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from scope_widgets._untrusted import opening
 from scope_widgets._version import __version__
-from scope_widgets.apps.workbench.frames import PROTOCOL, decode, encode
+from scope_widgets.apps.workbench.open_pages import OpenPage, OpenPages
+from scope_widgets.apps.workbench.socket_messages import PROTOCOL, decode, encode
 from scope_widgets.apps.workbench.static_files import StaticFiles
-from scope_widgets.apps.workbench.visits import Visit, Visits
 from scope_widgets.apps.workbench.workspace import Workspace
 
 #: sockets at once, and seconds until one has said what page it is
@@ -31,13 +31,13 @@ class Sockets:
     Parameters
     ----------
     workspace : Workspace
-    visits : Visits
+    open_pages : OpenPages
     static : StaticFiles
         Where the scripts of views are.
     """
 
-    def __init__(self, workspace: Workspace, visits: Visits, static: StaticFiles) -> None:
-        self._workspace, self._visits, self._static = workspace, visits, static
+    def __init__(self, workspace: Workspace, open_pages: OpenPages, static: StaticFiles) -> None:
+        self._workspace, self._open_pages, self._static = workspace, open_pages, static
         self._open = 0
 
     async def serve(self, socket: WebSocket) -> None:
@@ -50,20 +50,20 @@ class Sockets:
             await socket.close(FULL, f"{MOST_SOCKETS} pages are connected already.")
             return
         self._open += 1
-        visit: Visit | None = None
+        open_page: OpenPage | None = None
         me = object()
         sender: asyncio.Task[None] | None = None
         try:
             await socket.accept(PROTOCOL)
             head, _ = decode(await asyncio.wait_for(socket.receive_bytes(), _HELLO_S))
-            visit = await self._visits.of(_page_id(head))
-            visit.socket = me  # an older socket of the same page stops sending
-            visit.something.set()
-            for frame in await self._greet(visit, head):
+            open_page = await self._open_pages.of(_page_id(head))
+            open_page.socket = me  # an older socket of the same page stops sending
+            open_page.something.set()
+            for frame in await self._greet(open_page, head):
                 await socket.send_bytes(frame)
-            visit.something.set()
-            sender = asyncio.create_task(self._send(socket, visit, me))
-            await self._receive(socket, visit, me)
+            open_page.something.set()
+            sender = asyncio.create_task(self._send(socket, open_page, me))
+            await self._receive(socket, open_page, me)
         except (TimeoutError, WebSocketDisconnect, KeyError):
             pass  # KeyError: text in the place of bytes
         except ValueError as error:
@@ -74,67 +74,67 @@ class Sockets:
             self._open -= 1
             if sender is not None:
                 sender.cancel()
-            if visit is not None and visit.socket is me:
-                visit.socket, visit.left = None, time.monotonic()
+            if open_page is not None and open_page.socket is me:
+                open_page.socket, open_page.left = None, time.monotonic()
 
-    async def _greet(self, visit: Visit, head: dict[str, Any]) -> list[bytes]:
+    async def _greet(self, open_page: OpenPage, head: dict[str, Any]) -> list[bytes]:
         """Return the first messages: who answers, and what was on its way when the last connection ended."""
         known, number = head.get("known", []), head.get("n", 0)
         if not isinstance(known, list) or not all(isinstance(id, str) for id in known) or type(number) is not int:
             raise ValueError("A hello says which views the page knows, and the number of the last message.")
-        page = visit.page
+        page = open_page.page
         assert page is not None
         again = None
-        if head.get("session") == visit.session:
-            again = visit.outbox.again(number)
+        if head.get("session") == open_page.session:
+            again = open_page.send_queue.again(number)
         else:
-            visit.got = 0
+            open_page.got = 0
         hello = {
             "kind": "hello",
-            "session": visit.session,
+            "session": open_page.session,
             "resumed": again is not None,
-            "got": visit.got,
+            "got": open_page.got,
             "bundles": self._static.addresses(),
             "version": __version__,
             "workspace": self._workspace.files.folder.name,
         }
         if again is None:
-            visit.outbox.clear()
-            await self._workspace.kernel.run(_tell, page, known if head.get("session") == visit.session else [])
+            open_page.send_queue.clear()
+            await self._workspace.kernel.run(_tell, page, known if head.get("session") == open_page.session else [])
         return [encode(hello, []), *(again or [])]
 
-    async def _send(self, socket: WebSocket, visit: Visit, me: object) -> None:
+    async def _send(self, socket: WebSocket, open_page: OpenPage, me: object) -> None:
         while True:
-            await visit.something.wait()
-            visit.something.clear()
-            if visit.socket is not me:
-                visit.something.set()
+            await open_page.something.wait()
+            open_page.something.clear()
+            if open_page.socket is not me:
+                open_page.something.set()
                 await socket.close(TAKEN_OVER, "This page is open in another tab.")
                 return
-            while visit.socket is me and (frame := visit.outbox.take(visit.got)) is not None:
+            while open_page.socket is me and (frame := open_page.send_queue.take(open_page.got)) is not None:
                 await socket.send_bytes(frame)
-            if visit.outbox.overflowed:
+            if open_page.send_queue.overflowed:
                 await socket.close(1013, "The browser did not take what was sent.")
                 return
 
-    async def _receive(self, socket: WebSocket, visit: Visit, me: object) -> None:
+    async def _receive(self, socket: WebSocket, open_page: OpenPage, me: object) -> None:
         while True:
             head, buffers = decode(await socket.receive_bytes())
-            if visit.socket is not me:
+            if open_page.socket is not me:
                 continue
             if type(acknowledged := head.pop("got", None)) is int:
-                visit.outbox.arrived(acknowledged)
+                open_page.send_queue.arrived(acknowledged)
             number = head.get("n")
             if head["kind"] not in ("update", "custom"):
                 continue
             if type(number) is not int:
                 raise ValueError("A message of a page has a number.")
-            if number <= visit.got:
+            if number <= open_page.got:
                 continue  # it came before the connection was lost
-            visit.got = number
-            while not self._visits.has_room(visit):
+            open_page.got = number
+            while not self._open_pages.has_room(open_page):
                 await asyncio.sleep(0.01)  # the browser waits: nothing more is read of it
-            self._visits.put(visit, head, buffers)
+            self._open_pages.put(open_page, head, buffers)
 
 
 def _page_id(head: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from ipywidgets.widgets.widget import _put_buffers, _remove_buffers
 _OF_THE_HOST = {"layout", "tabbable", "tooltip"}
 
 
-class Outbox(Protocol):
+class SendQueue(Protocol):
     """What takes messages to the browser."""
 
     def put(self, head: dict[str, Any], buffers: list[Any]) -> None:
@@ -19,27 +19,27 @@ class Outbox(Protocol):
 
 
 class SocketComm:
-    """The comm of one view: what it says becomes messages of `outbox`, and what the browser says reaches it.
+    """The comm of one view: what it says becomes messages of `send_queue`, and what the browser says reaches it.
 
     Parameters
     ----------
     view : View
         It has this comm from now on.
-    outbox : Outbox
+    send_queue : SendQueue
         Where messages go: a head with `kind` ("open", "update", "custom", "close") and the `id` of the view, and the
         bytes that belong to it.
 
     Examples
     --------
-    >>> comm = SocketComm(view, outbox)  # doctest: +SKIP
+    >>> comm = SocketComm(view, send_queue)  # doctest: +SKIP
     >>> comm.open()  # doctest: +SKIP
     """
 
     #: ipywidgets sends nothing where it is None
     kernel = "socket"
 
-    def __init__(self, view: Any, outbox: Outbox) -> None:
-        self.view, self.outbox = view, outbox
+    def __init__(self, view: Any, send_queue: SendQueue) -> None:
+        self.view, self.send_queue = view, send_queue
         self.comm_id: str = view.comm.comm_id if view.comm is not None else f"{id(view):x}"
         self._hear: Callable[[dict[str, Any]], None] | None = None
         view.comm = self
@@ -47,7 +47,7 @@ class SocketComm:
     def open(self) -> None:
         """Tell the browser all of the view's state."""
         state, paths, buffers = self._state()
-        self.outbox.put(
+        self.send_queue.put(
             {"kind": "open", "id": self.comm_id, "bundle": self.view.bundle, "state": state, "buffer_paths": paths},
             buffers,
         )
@@ -55,7 +55,7 @@ class SocketComm:
     def refresh(self) -> None:
         """Tell a browser that knows the view its state of now."""
         state, paths, buffers = self._state()
-        self.outbox.put({"kind": "update", "id": self.comm_id, "state": state, "buffer_paths": paths}, buffers)
+        self.send_queue.put({"kind": "update", "id": self.comm_id, "state": state, "buffer_paths": paths}, buffers)
 
     def hear(self, head: dict[str, Any], buffers: list[Any]) -> None:
         """Give the view a message of the browser: "update" with `state`, or "custom" with `content`.
@@ -91,9 +91,9 @@ class SocketComm:
             state, paths, kept = _of_the_view(data["state"], data.get("buffer_paths", []), buffers or [])
             if state or paths:
                 head = {"kind": "update", "id": self.comm_id, "state": state, "buffer_paths": paths}
-                self.outbox.put(head, kept)
+                self.send_queue.put(head, kept)
         elif method == "custom":
-            self.outbox.put({"kind": "custom", "id": self.comm_id, "content": data["content"]}, list(buffers or []))
+            self.send_queue.put({"kind": "custom", "id": self.comm_id, "content": data["content"]}, list(buffers or []))
         # an "echo_update" tells other browsers of one view: here each has its own
 
     def on_msg(self, callback: Callable[[dict[str, Any]], None]) -> None:
@@ -107,7 +107,7 @@ class SocketComm:
         """Tell the browser that the view is gone."""
         if self._hear is not None:
             self._hear = None
-            self.outbox.put({"kind": "close", "id": self.comm_id}, [])
+            self.send_queue.put({"kind": "close", "id": self.comm_id}, [])
 
     def _state(self) -> tuple[dict[str, Any], list[list[Any]], list[Any]]:
         state, paths, buffers = _remove_buffers(self.view.get_state())

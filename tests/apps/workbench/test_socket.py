@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from scope_widgets import lens
-from scope_widgets.apps.workbench import outbox, socket, visits
-from scope_widgets.apps.workbench.frames import MOST_INBOUND
+from scope_widgets.apps.workbench import open_pages, send_queue, socket
+from scope_widgets.apps.workbench.socket_messages import MOST_INBOUND
 from scope_widgets.apps.workbench.workspace import Workspace
 from tests.support import workbench_server
 from tests.support.workbench_server import Page, Served
@@ -119,14 +119,14 @@ def test_a_page_that_fell_behind_is_told_everything_anew(
     served: Served, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view = page.add("attention")
-    visit = next(one for one in served.app.app.state.visits.all() if one.id == page.id)
+    open_page = next(one for one in served.app.app.state.open_pages.all() if one.id == page.id)
     seen, session = page.got, page.hello["session"]
     page.close()
     with monkeypatch.context() as small:
-        small.setattr(outbox, "MOST_MESSAGES", 1)
+        small.setattr(send_queue, "MOST_MESSAGES", 1)
         for at in range(5):
-            visit.outbox.put({"kind": "custom", "id": view, "content": at}, [])
-    assert visit.outbox.overflowed
+            open_page.send_queue.put({"kind": "custom", "id": view, "content": at}, [])
+    assert open_page.send_queue.overflowed
     again = Page(served, page.id, session=session, n=seen, known=["page", view, "gone"])
     assert not again.hello["resumed"]
     again.until(lambda: {"page", view} <= set(again.models))
@@ -215,7 +215,7 @@ def test_ten_browsers_at_once_lose_nothing(served: Served) -> None:
     names = "Mary", "John", "Anna", "Paul", "Lucy", "Fred", "Scott", "Angela", "Olivia", "Eric"
     prompts = [f"{name} went to the store" for name in names]
 
-    def visit(prompt: str) -> tuple[str, list[int], int]:
+    def open_page(prompt: str) -> tuple[str, list[int], int]:
         one = Page(served, new_id()).opened()
         one.ask("prompt", of=one.bar, text=prompt)
         view = one.add("lens")
@@ -228,7 +228,7 @@ def test_ten_browsers_at_once_lose_nothing(served: Served) -> None:
         return one.models["page"]["sides"]["a"]["prompt"], [len(tokens), n], len(requests)
 
     with ThreadPoolExecutor(10) as pool:
-        found = list(pool.map(visit, prompts))
+        found = list(pool.map(open_page, prompts))
     for prompt, (shown, lengths, answered) in zip(prompts, found, strict=True):
         n = len(served.workspace.kernel.call(scope.trace, prompt).token_ids)
         assert (shown, lengths, answered) == (prompt, [n, n], 50)
@@ -240,7 +240,7 @@ def test_a_flood_of_one_page_does_not_keep_another_waiting(served: Served, page:
     served.workspace.kernel.soon(free.wait, 60)  # so that all of it waits
     flood = [page.request("suggest") for _ in range(300)]
     asked = other.request("ping")
-    state = served.app.app.state.visits
+    state = served.app.app.state.open_pages
     mine, others = (next(one for one in state.all() if one.id == id) for id in (page.id, other.id))
     while len(mine.messages) < 299 or not others.messages:
         pass
@@ -258,8 +258,8 @@ def test_a_cancel_overtakes_what_waits(served: Served, page: Page) -> None:
     cancelled = page.request("add", panel="panel1", kind="attention")
     page.send({"kind": "custom", "id": "page", "content": {"v": 1, "id": cancelled, "kind": "cancel"}})
     asked = page.request("ping")
-    mine = next(one for one in served.app.app.state.visits.all() if one.id == page.id)
-    while not any(visits._request_of(head) == asked for head, _ in list(mine.messages)):
+    mine = next(one for one in served.app.app.state.open_pages.all() if one.id == page.id)
+    while not any(open_pages._request_of(head) == asked for head, _ in list(mine.messages)):
         pass
     free.set()
     page.answer(asked)
@@ -267,13 +267,13 @@ def test_a_cancel_overtakes_what_waits(served: Served, page: Page) -> None:
 
 
 def test_a_page_that_nobody_looks_at_is_closed_without_another_one(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(visits, "_SWEEP_S", 0.01)
+    monkeypatch.setattr(open_pages, "_SWEEP_S", 0.01)
     with workbench_server.served(tmp_path) as server:
         one = Page(server, new_id()).opened()
-        kept = server.app.app.state.visits
+        kept = server.app.app.state.open_pages
         assert len(kept.all()) == 1
         one.close()
-        monkeypatch.setattr(visits, "KEPT_S", 0.0)
+        monkeypatch.setattr(open_pages, "KEPT_S", 0.0)
         while kept.all():
             time.sleep(0.01)
 

@@ -3,7 +3,7 @@
  * nothing is done twice; where the server has forgotten them, the state of all views comes anew.
  */
 import { type ReadonlySignal, signal } from "../../core/reactive";
-import { decode, encode, type Head, PROTOCOL } from "./frames";
+import { decode, encode, type Head, PROTOCOL } from "./socket_messages";
 import { SocketModel, whole } from "./socket_model";
 
 export type Status =

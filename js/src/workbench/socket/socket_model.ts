@@ -1,6 +1,6 @@
 /** The model of a view whose Python half is at the other end of a socket, beside the saved page's `StandInModel`. */
 import type { Listener, Model } from "../../core/widget_model";
-import type { Head } from "./frames";
+import type { Head } from "./socket_messages";
 
 export type State = Record<string, any>;
 type Path = (string | number)[];

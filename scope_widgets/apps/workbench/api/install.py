@@ -39,7 +39,7 @@ def install(app: FastAPI, workspace: Workspace, compat: Iterable[APIRouter] = ()
     Parameters
     ----------
     app : FastAPI
-        Behind the gate.
+        Behind the access control.
     workspace : Workspace
     compat : iterable of APIRouter, default ()
         Paths of earlier servers, which the OpenAPI does not list.

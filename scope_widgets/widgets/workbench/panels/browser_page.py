@@ -12,7 +12,7 @@ from scope_widgets._untrusted import opening
 from scope_widgets.widgets.core.prompt_line import check_prompt
 from scope_widgets.widgets.core.requests import Answer, Answers, LongAnswer
 from scope_widgets.widgets.core.selection import Selection
-from scope_widgets.widgets.core.socket_comm import Outbox, SocketComm
+from scope_widgets.widgets.core.socket_comm import SendQueue, SocketComm
 from scope_widgets.widgets.workbench.panels.make_panel import KINDS, checked, suggested
 from scope_widgets.widgets.workbench.panels.notebook_cells import notebook
 from scope_widgets.widgets.workbench.panels.panel_prompt import no_folder
@@ -34,7 +34,7 @@ class BrowserPage(Answers):
     scope : Microscope
     prompt : str
         The first one.
-    outbox : Outbox
+    send_queue : SendQueue
         Where messages to the browser go.
     index : callable
         Returns the `FeatureIndex` of a microscope's autoencoder; raises ValueError where there is none.
@@ -51,7 +51,7 @@ class BrowserPage(Answers):
 
     Examples
     --------
-    >>> page = BrowserPage(scope, "I think", outbox, index, in_turn)  # doctest: +SKIP
+    >>> page = BrowserPage(scope, "I think", send_queue, index, in_turn)  # doctest: +SKIP
     >>> page.hear({"kind": "custom", "id": "page", "content": {...}}, [])  # doctest: +SKIP
     """
 
@@ -59,13 +59,13 @@ class BrowserPage(Answers):
         self,
         scope: Any,
         prompt: str,
-        outbox: Outbox,
+        send_queue: SendQueue,
         index: Callable[[Any], Any],
         in_turn: Callable[[str, Steps[Any]], Steps[Any]],
         folder: Callable[..., Path] = no_folder,
     ) -> None:
         self._running, self._paused = set(), {}
-        self._outbox, self._index, self._in_turn, self._folder = outbox, index, in_turn, folder
+        self._send_queue, self._index, self._in_turn, self._folder = send_queue, index, in_turn, folder
         self._comms: dict[str, SocketComm] = {}
         self._told: dict[str, Any] | None = None
         self._layout = ""
@@ -83,18 +83,18 @@ class BrowserPage(Answers):
         self._told = self._state()
         for comm in self._comms.values():
             comm.open()
-        self._outbox.put({"kind": "open", "id": PAGE, "bundle": "", "state": self._told, "buffer_paths": []}, [])
+        self._send_queue.put({"kind": "open", "id": PAGE, "bundle": "", "state": self._told, "buffer_paths": []}, [])
 
     def tell_anew(self, known: list[str]) -> None:
         """Tell a browser that comes back what it knows not yet, what is gone, and the state of all views."""
         for id in known:
             if id not in self._comms and id != PAGE:
-                self._outbox.put({"kind": "close", "id": id}, [])
+                self._send_queue.put({"kind": "close", "id": id}, [])
         for id, comm in self._comms.items():
             comm.refresh() if id in known else comm.open()
         self._told = self._state()
         kind = "update" if PAGE in known else "open"
-        self._outbox.put({"kind": kind, "id": PAGE, "bundle": "", "state": self._told, "buffer_paths": []}, [])
+        self._send_queue.put({"kind": kind, "id": PAGE, "bundle": "", "state": self._told, "buffer_paths": []}, [])
 
     def hear(self, head: dict[str, Any], buffers: list[Any]) -> None:
         """Give a message of the browser to whom it is for.
@@ -119,7 +119,7 @@ class BrowserPage(Answers):
 
     def send(self, content: Any, buffers: Any = None) -> None:
         """Send a message of the page itself to the browser."""
-        self._outbox.put({"kind": "custom", "id": PAGE, "content": content}, list(buffers or []))
+        self._send_queue.put({"kind": "custom", "id": PAGE, "content": content}, list(buffers or []))
 
     def close(self) -> None:
         """Close all views, and stop what was asked for."""
@@ -250,7 +250,7 @@ class BrowserPage(Answers):
         told = self._told
         for view in views:
             if view not in known:
-                comm = SocketComm(view, self._outbox)
+                comm = SocketComm(view, self._send_queue)
                 self._comms[comm.comm_id] = comm
                 if told is not None:
                     comm.open()
@@ -259,7 +259,7 @@ class BrowserPage(Answers):
         state = self._state()
         if change := {name: one for name, one in state.items() if one != told.get(name)}:
             self._told = state
-            self._outbox.put({"kind": "update", "id": PAGE, "state": change, "buffer_paths": []}, [])
+            self._send_queue.put({"kind": "update", "id": PAGE, "state": change, "buffer_paths": []}, [])
 
     def _state(self) -> dict[str, Any]:
         ids = {comm.view: id for id, comm in self._comms.items()}

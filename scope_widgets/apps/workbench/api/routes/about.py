@@ -8,11 +8,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from scope_widgets._version import __version__
+from scope_widgets.apps.workbench.access_control import MOST_BODY
 from scope_widgets.apps.workbench.api import access, infer, json_body, work
 from scope_widgets.apps.workbench.api.access import TheApi
 from scope_widgets.apps.workbench.api.arrays import MOST_IN_JSON
 from scope_widgets.apps.workbench.api.json_body import CheckedRoute
-from scope_widgets.apps.workbench.gate import MOST_BODY
 from scope_widgets.apps.workbench.jobs import MOST_WAITING
 from scope_widgets.apps.workbench.workspace import MOST_MODELS
 

@@ -15,8 +15,8 @@ from starlette.routing import Route, Router, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from scope_widgets.apps.workbench import gate
-from scope_widgets.apps.workbench.frames import PROTOCOL
+from scope_widgets.apps.workbench import access_control as gate
+from scope_widgets.apps.workbench.socket_messages import PROTOCOL
 from tests.support.every_route import every_route
 from tests.support.workbench_server import TOKEN, Served
 
@@ -41,7 +41,7 @@ def client(**options: Any) -> TestClient:
     inner: Any = router
     if prefix:
         inner = Router([Route("/{rest:path}", _echo, methods=["GET", "POST"])])
-    app = gate.Gate(inner, token=TOKEN, hosts=[HOST], public=lambda path: path == "/open", **options)
+    app = gate.AccessControl(inner, token=TOKEN, hosts=[HOST], public=lambda path: path == "/open", **options)
     return TestClient(app, base_url=f"http://{HOST}")
 
 
@@ -197,7 +197,7 @@ async def _raw(path: str, root_path: str = "") -> tuple[int, dict[bytes, bytes],
         "query_string": b"",
         "headers": [(b"host", HOST.encode()), (b"authorization", f"Bearer {TOKEN}".encode())],
     }
-    one = gate.Gate(inner, token=TOKEN, hosts=[HOST], public=lambda _: False, root_path=root_path)
+    one = gate.AccessControl(inner, token=TOKEN, hosts=[HOST], public=lambda _: False, root_path=root_path)
     await one(scope, receive, send)
     return sent[0]["status"], dict(sent[0]["headers"]), seen
 
@@ -260,7 +260,7 @@ def test_a_slow_body_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
     headers = [(b"host", HOST.encode()), (b"authorization", f"Bearer {TOKEN}".encode())]
     scope = {"type": "http", "method": "POST", "path": "/x", "raw_path": b"/x", "query_string": b"", "headers": headers}
-    asyncio.run(gate.Gate(inner, token=TOKEN, hosts=[HOST], public=lambda _: False)(scope, never, send))
+    asyncio.run(gate.AccessControl(inner, token=TOKEN, hosts=[HOST], public=lambda _: False)(scope, never, send))
     assert sent[0]["status"] == 408
 
 

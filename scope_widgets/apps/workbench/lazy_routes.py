@@ -1,4 +1,4 @@
-"""`LateRoutes`: routes whose modules need torch, added at the first request to them: the server listens before."""
+"""`LazyRoutes`: routes whose modules need torch, added at the first request to them: the server listens before."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from scope_widgets.apps.workbench.api.problems import failure
 
 
-class LateRoutes:
+class LazyRoutes:
     """An ASGI application, and what is added to it when somebody asks for a path that it begins with.
 
     Parameters

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scope_widgets.apps.workbench.frames import MOST_INBOUND, decode, encode
+from scope_widgets.apps.workbench.socket_messages import MOST_INBOUND, decode, encode
 
 
 @given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=9)), st.lists(st.binary(max_size=40)))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scope_widgets.apps.workbench.frames import encode
+from scope_widgets.apps.workbench.socket_messages import encode
 
 #: bytes and messages that wait for a browser; beyond, it is told everything anew when it comes back
 MOST_BYTES = 128 * 2**20
@@ -25,7 +25,7 @@ class _Message:
         return 200 + sum(memoryview(one).nbytes for one in self.buffers)
 
 
-class Outbox:
+class SendQueue:
     """Messages to one page. Each has a number, and is kept until the page says that it has come.
 
     A trait of a view that changes before its last value was sent goes once, with the new one; so does the progress of

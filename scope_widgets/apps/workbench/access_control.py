@@ -63,7 +63,7 @@ def check_token(token: str) -> None:
         )
 
 
-class Gate:
+class AccessControl:
     """ASGI middleware through which all that is asked for comes.
 
     Parameters

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from scope_widgets.apps.workbench.late_routes import LateRoutes
+from scope_widgets.apps.workbench.lazy_routes import LazyRoutes
 
 
 async def _there(_: Request) -> Response:
@@ -37,7 +37,7 @@ class Late:
         self.threads: list[int] = []
         self.added = 0
         self.fails_in_adding = False
-        self.app = LateRoutes(self.inner, ("/a/",), ("/a/early",), ready, self._load)
+        self.app = LazyRoutes(self.inner, ("/a/",), ("/a/early",), ready, self._load)
 
     def _load(self) -> Callable[[], object]:
         self.threads.append(threading.get_ident())

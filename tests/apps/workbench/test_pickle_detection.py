@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scope_widgets.apps.workbench.pickle_signs import is_pickle
+from scope_widgets.apps.workbench.pickle_detection import is_pickle
 from scope_widgets.models.loading import DEMO
 
 THINGS = [

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from scope_widgets.apps.workbench import outbox as module
-from scope_widgets.apps.workbench.frames import decode
-from scope_widgets.apps.workbench.outbox import Outbox
+from scope_widgets.apps.workbench import send_queue as module
+from scope_widgets.apps.workbench.send_queue import SendQueue
+from scope_widgets.apps.workbench.socket_messages import decode
 
 
 def update(view: str, **state: Any) -> tuple[dict[str, Any], list[Any]]:
@@ -23,7 +23,7 @@ def custom(view: str, kind: str, request: str = "r", **content: Any) -> tuple[di
     return {"kind": "custom", "id": view, "content": {"v": 1, "kind": kind, "id": request, **content}}, []
 
 
-def taken(box: Outbox) -> list[tuple[dict[str, Any], list[bytes]]]:
+def taken(box: SendQueue) -> list[tuple[dict[str, Any], list[bytes]]]:
     found = []
     while (frame := box.take()) is not None:
         found.append(decode(frame))
@@ -31,7 +31,7 @@ def taken(box: Outbox) -> list[tuple[dict[str, Any], list[bytes]]]:
 
 
 def test_a_trait_that_changes_again_goes_once() -> None:
-    box = Outbox(lambda: None)
+    box = SendQueue(lambda: None)
     box.put(*update("a", x=1, y=1, z=b"old"))
     box.put(*update("b", x=5))
     box.put(*update("a", x=2, z=b"new"))
@@ -43,7 +43,7 @@ def test_a_trait_that_changes_again_goes_once() -> None:
 
 
 def test_an_answer_keeps_its_place_among_changes() -> None:
-    box = Outbox(lambda: None)
+    box = SendQueue(lambda: None)
     box.put(*update("a", x=1))
     box.put(*custom("a", "res"))
     box.put(*update("a", x=2))
@@ -51,7 +51,7 @@ def test_an_answer_keeps_its_place_among_changes() -> None:
 
 
 def test_only_the_latest_progress_of_a_request_goes() -> None:
-    box = Outbox(lambda: None)
+    box = SendQueue(lambda: None)
     for done in range(100):
         box.put(*custom("a", "progress", "one", done=done))
         box.put(*custom("a", "progress", "two", done=done))
@@ -64,7 +64,7 @@ def test_only_the_latest_progress_of_a_request_goes() -> None:
 
 
 def test_what_was_on_its_way_is_sent_again() -> None:
-    box = Outbox(lambda: None)
+    box = SendQueue(lambda: None)
     for at in range(5):
         box.put(*custom("a", "res", str(at)))
     taken(box)
@@ -79,7 +79,7 @@ def test_what_was_on_its_way_is_sent_again() -> None:
 
 def test_a_browser_that_takes_nothing_costs_no_more_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 10_000)
-    box = Outbox(lambda: None)
+    box = SendQueue(lambda: None)
     for _ in range(30):
         box.put({"kind": "custom", "id": "a", "content": {}}, [bytes(1000)])
     assert box.overflowed
@@ -92,7 +92,7 @@ def test_a_browser_that_takes_nothing_costs_no_more_than_the_bound(monkeypatch: 
 
 
 def test_what_a_page_set_since_is_not_told_anew() -> None:
-    box = Outbox(lambda: None)
+    box = SendQueue(lambda: None)
     box.put(*update("a", x=1, y=1, z=b"old"))
     box.put(*update("b", x=1))
     box.hear(update("a", x=5, z=b"new")[0] | {"state": {"x": 5, "z": None}}, 3)
@@ -103,7 +103,7 @@ def test_what_a_page_set_since_is_not_told_anew() -> None:
 
 
 def test_what_was_said_before_a_page_was_heard_says_so() -> None:
-    box = Outbox(lambda: None)
+    box = SendQueue(lambda: None)
     box.put(*update("a", x=1))
     (sent, _), *_ = taken(box)
     box.hear({"kind": "custom", "id": "a", "content": {}}, 1)

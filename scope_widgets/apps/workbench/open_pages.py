@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
 from scope_widgets.apps.workbench.jobs import Record
-from scope_widgets.apps.workbench.outbox import Outbox
+from scope_widgets.apps.workbench.send_queue import SendQueue
 from scope_widgets.apps.workbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ MOST_WAITING = 2000
 _LOOK_S = 0.01
 
 
-class Visit:
+class OpenPage:
     """One page: what it shows lives on the kernel's thread, its socket on the server's.
 
     Attributes
@@ -49,7 +49,7 @@ class Visit:
         self.socket: object | None = None
         self.left = time.monotonic()
         self.something = asyncio.Event()
-        self.outbox = Outbox(lambda: _tell(loop, self.something))
+        self.send_queue = SendQueue(lambda: _tell(loop, self.something))
         self.page: WorkbenchPage | None = None
         self.problem = ""
         self.messages: deque[tuple[dict[str, Any], list[Any]]] = deque()
@@ -57,7 +57,7 @@ class Visit:
         self.making = asyncio.Lock()
 
 
-class Visits:
+class OpenPages:
     """All pages of a server, and the one place where their messages take turns.
 
     Parameters
@@ -67,18 +67,18 @@ class Visits:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._visits: OrderedDict[str, Visit] = OrderedDict()
+        self._open_pages: OrderedDict[str, OpenPage] = OrderedDict()
         self._lock = threading.Lock()
-        self._turn: deque[Visit] = deque()
+        self._turn: deque[OpenPage] = deque()
         self._pumping = False
         workspace.jobs.listeners.append(self._tell_job)
         workspace.shown.append(self._models)
 
-    def all(self) -> list[Visit]:
+    def all(self) -> list[OpenPage]:
         """Return the pages that are kept."""
-        return list(self._visits.values())
+        return list(self._open_pages.values())
 
-    async def of(self, id: str) -> Visit:
+    async def of(self, id: str) -> OpenPage:
         """Return the page of an id, which is made where there is none; call it on the server's thread.
 
         Raises
@@ -87,33 +87,33 @@ class Visits:
             Where there are too many, or it cannot be made.
         """
         await self.forget()
-        visit = self._visits.get(id)
-        if visit is None:
-            if len(self._visits) >= MOST_PAGES:
+        open_page = self._open_pages.get(id)
+        if open_page is None:
+            if len(self._open_pages) >= MOST_PAGES:
                 raise ValueError(f"{MOST_PAGES} pages are open on this server: close one first.")
-            visit = self._visits[id] = Visit(id, asyncio.get_running_loop())
-        async with visit.making:
-            if visit.page is None:
+            open_page = self._open_pages[id] = OpenPage(id, asyncio.get_running_loop())
+        async with open_page.making:
+            if open_page.page is None:
                 try:
-                    visit.page = await self._workspace.kernel.run(_page, self._workspace, visit.outbox, id)
+                    open_page.page = await self._workspace.kernel.run(_page, self._workspace, open_page.send_queue, id)
                 except BaseException:
-                    self._visits.pop(id, None)
+                    self._open_pages.pop(id, None)
                     raise
-        return visit
+        return open_page
 
-    async def close(self, visit: Visit) -> None:
+    async def close(self, open_page: OpenPage) -> None:
         """Close a page and all that it shows."""
-        if self._visits.get(visit.id) is not visit:
+        if self._open_pages.get(open_page.id) is not open_page:
             return  # it is closed, or being so
-        del self._visits[visit.id]
-        if visit.page is not None:
-            await self._workspace.kernel.run(visit.page.close)
+        del self._open_pages[open_page.id]
+        if open_page.page is not None:
+            await self._workspace.kernel.run(open_page.page.close)
 
     def stop(self) -> None:
         """Stop what every page asked for; call it on the kernel's thread."""
-        for visit in self.all():
-            if visit.page is not None:
-                visit.page.close()
+        for open_page in self.all():
+            if open_page.page is not None:
+                open_page.page.close()
 
     async def keep_forgetting(self) -> None:
         """Close pages that nobody has looked at for long, as long as the server is there: each holds a model."""
@@ -125,35 +125,35 @@ class Visits:
     async def forget(self) -> None:
         """Close pages that nobody has looked at for long."""
         now = time.monotonic()
-        gone = [one for one in self._visits.values() if one.socket is None and now - one.left > KEPT_S]
-        if len(self._visits) >= MOST_PAGES and not gone:
-            without = [one for one in self._visits.values() if one.socket is None and one.page is not None]
+        gone = [one for one in self._open_pages.values() if one.socket is None and now - one.left > KEPT_S]
+        if len(self._open_pages) >= MOST_PAGES and not gone:
+            without = [one for one in self._open_pages.values() if one.socket is None and one.page is not None]
             gone = sorted(without, key=lambda one: one.left)[:1]
-        for visit in gone:
-            if visit.socket is None:  # it may have come back while another one was closed
-                await self.close(visit)
+        for open_page in gone:
+            if open_page.socket is None:  # it may have come back while another one was closed
+                await self.close(open_page)
 
     # -- what pages say, in turns
 
-    def has_room(self, visit: Visit) -> bool:
+    def has_room(self, open_page: OpenPage) -> bool:
         """Return whether another message of a page is taken."""
-        return len(visit.messages) < MOST_WAITING
+        return len(open_page.messages) < MOST_WAITING
 
-    def put(self, visit: Visit, head: dict[str, Any], buffers: list[Any]) -> None:
+    def put(self, open_page: OpenPage, head: dict[str, Any], buffers: list[Any]) -> None:
         """Take a message of a page; call it on the server's thread."""
         content = head.get("content")
         if head.get("kind") == "custom" and isinstance(content, dict) and content.get("kind") == "cancel":
             with self._lock:
-                for waiting in visit.messages:
+                for waiting in open_page.messages:
                     if _request_of(waiting[0]) == content.get("id"):
-                        visit.messages.remove(waiting)
+                        open_page.messages.remove(waiting)
                         return
-            self._workspace.kernel.soon(_hear, visit, head, buffers)  # it overtakes what waits
+            self._workspace.kernel.soon(_hear, open_page, head, buffers)  # it overtakes what waits
             return
         with self._lock:
-            visit.messages.append((head, buffers))
-            if visit not in self._turn:
-                self._turn.append(visit)
+            open_page.messages.append((head, buffers))
+            if open_page not in self._turn:
+                self._turn.append(open_page)
             if self._pumping:
                 return
             self._pumping = True
@@ -164,16 +164,20 @@ class Visits:
         loop = asyncio.get_running_loop()
         for _ in range(len(self._turn)):
             with self._lock:
-                visit = self._turn.popleft()
-                if not visit.messages:
+                open_page = self._turn.popleft()
+                if not open_page.messages:
                     continue
-                if _request_of(visit.messages[0][0]) and visit.page is not None and visit.page.busy() >= MOST_AT_ONCE:
-                    self._turn.append(visit)
+                if (
+                    _request_of(open_page.messages[0][0])
+                    and open_page.page is not None
+                    and open_page.page.busy() >= MOST_AT_ONCE
+                ):
+                    self._turn.append(open_page)
                     continue
-                head, buffers = visit.messages.popleft()
-                if visit.messages:
-                    self._turn.append(visit)
-            _hear(visit, head, buffers)
+                head, buffers = open_page.messages.popleft()
+                if open_page.messages:
+                    self._turn.append(open_page)
+            _hear(open_page, head, buffers)
             loop.call_soon(self._pump)
             return
         with self._lock:
@@ -182,28 +186,28 @@ class Visits:
             loop.call_later(_LOOK_S, self._pump)
 
     def _models(self) -> set[str]:
-        pages = [visit.page for visit in self.all() if visit.page is not None]
+        pages = [open_page.page for open_page in self.all() if open_page.page is not None]
         return {str(side.scope.model_id) for page in pages for side in page.sides.values()}
 
     def _tell_job(self, record: Record) -> None:
-        for visit in self.all():
-            if visit.page is not None:
-                visit.outbox.put({"kind": "job", "id": record.id, "job": record.to_dict()}, [])
+        for open_page in self.all():
+            if open_page.page is not None:
+                open_page.send_queue.put({"kind": "job", "id": record.id, "job": record.to_dict()}, [])
 
 
-def _page(workspace: Workspace, outbox: Outbox, id: str) -> WorkbenchPage:
+def _page(workspace: Workspace, send_queue: SendQueue, id: str) -> WorkbenchPage:
     """Make a page; its views bring torch, which is there only when the model is."""
     from scope_widgets.apps.workbench.page import WorkbenchPage
 
-    return WorkbenchPage(workspace, outbox, id)
+    return WorkbenchPage(workspace, send_queue, id)
 
 
-def _hear(visit: Visit, head: dict[str, Any], buffers: list[Any]) -> None:
-    if visit.page is None:
+def _hear(open_page: OpenPage, head: dict[str, Any], buffers: list[Any]) -> None:
+    if open_page.page is None:
         return
-    visit.outbox.hear(head, head.get("n", 0))
+    open_page.send_queue.hear(head, head.get("n", 0))
     with contextlib.suppress(ValueError):  # what a browser of ours does not say is not answered
-        visit.page.hear(head, buffers)
+        open_page.page.hear(head, buffers)
 
 
 def _request_of(head: dict[str, Any]) -> Any:
