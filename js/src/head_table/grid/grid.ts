@@ -125,9 +125,9 @@ function listenToScroll(
 
 /** Fade the right edge where there are more columns: many hosts show no scrollbar before one scrolls. */
 function markMore(element: HTMLElement, box: HTMLElement): void {
-  const { scrollLeft, clientWidth, scrollWidth, offsetWidth } = element;
+  const { scrollLeft, clientWidth, scrollWidth, offsetWidth, clientHeight, offsetHeight } = element;
   box.classList.toggle("sw-more", scrollLeft + clientWidth < scrollWidth - 1);
-  box.style.setProperty("--scrollbar", `${offsetWidth - clientWidth}px`);
+  box.style.setProperty("--columns-end", `0 ${offsetWidth - clientWidth}px ${offsetHeight - clientHeight}px auto`);
 }
 
 function reveal({ table, rows }: GridOptions, list: VirtualRows<RowElement>, heads: Head[]): boolean {
