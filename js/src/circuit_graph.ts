@@ -41,7 +41,7 @@ const NARROW = 720;
 const QUESTION = 52;
 const BAR = 36;
 const HINT = "Open a head or an MLP to ablate or scale it in the whole model, on the prompt above.";
-const [LEAST, MOST, STACKED] = [460, 520, 216];
+const [LEAST, MOST, STACKED] = [460, 520, 288];
 
 export default widget(css, build);
 

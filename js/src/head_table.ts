@@ -11,7 +11,7 @@ import { createFilterBox } from "./core/filter/filter_box";
 import { count, counted } from "./core/format";
 import type { Key } from "./core/keyboard/shortcut_list";
 import { noteOn } from "./core/note_text";
-import { computed, type ReadonlySignal, sizeOf, trait, watch } from "./core/reactive";
+import { computed, type ReadonlySignal, sizeOf, trait, untracked, watch } from "./core/reactive";
 import { withoutHead } from "./core/selection";
 import { type View, widget } from "./core/view";
 import { type Model, save } from "./core/widget_model";
@@ -39,6 +39,8 @@ const TALLEST = 520;
 /** Toolbar, filter, the line below the rows, the edge. */
 const AROUND = 112;
 const BAR = 36;
+/** Of the filter, where it and the count stand side by side. */
+const LINE = 24;
 
 /** What the view is made of. */
 interface Parts {
@@ -60,7 +62,6 @@ function build(view: View<HeadTableTraits>): void {
   const filters = createFilterBox(table, filter, (text) => keep(model, { filter: text }), until);
   const rows = computed(() => orderOf(table, keys.value, filters.passes.value));
   const choice = createChoice(table, rows, selection, (heads) => void grid.reveal(heads), until);
-  const width = sizeOf(root, until);
   const colours = computed(() => magnitudeTable(theme.value.groundRgb, theme.value.dark));
   const measure = measureIn(root);
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
@@ -73,7 +74,6 @@ function build(view: View<HeadTableTraits>): void {
       keys,
       choice,
       look: { theme: () => theme.value, colours: () => colours.value },
-      width: computed(() => width.value[0]),
       measure,
       onClear: filters.clear,
       onSort(layout: Layout, at: number, add: boolean) {
@@ -101,10 +101,32 @@ function build(view: View<HeadTableTraits>): void {
   const bar = createInterventionBar({ model, root, requests: view.requests, target }, until);
   const head = computed(() => choice.heads.value.at(-1));
   const note = createHeadNote({ model, root, selection, requests: view.requests, head }, until);
-  root.append(filters.element, message, grid.element, withNote(bar, note), readout.element, announcement);
-  const room = (bar.hidden ? 0 : BAR) + promptRoom(root);
-  resizable(root, room + Math.min(TALLEST, AROUND + HEADER + table.n * ROW), () => {});
+  const below = withNote(bar, note);
+  root.append(filters.element, message, grid.element, below, readout.element, announcement);
+  followLines(view, Math.min(TALLEST, AROUND + HEADER + table.n * ROW), filters.element, below, bar);
   grid.reveal(choice.heads.peek());
+}
+
+/** Lines that wrap, and those that come with a selection, take nothing from the rows: the view is as much higher. */
+function followLines(
+  { root, until }: View<HeadTableTraits>,
+  natural: number,
+  filters: HTMLElement,
+  below: HTMLElement,
+  bar: HTMLElement,
+): void {
+  const [above, under] = [sizeOf(filters, until), sizeOf(below, until)];
+  let chosen = false;
+  const height = (): number =>
+    natural +
+    promptRoom(root) +
+    Math.max(0, above.value[1] - LINE) +
+    Math.max(bar.hidden ? 0 : BAR, Math.ceil(under.value[1]));
+  const set = resizable(root, untracked(height), () => void (chosen = true));
+  watch(until, () => {
+    const now = height();
+    if (!chosen) set(now);
+  });
 }
 
 /** Write a trait where this changes it. */

@@ -2,6 +2,7 @@
  * A saved page without a kernel: each view gets a stand-in model that holds its state and answers its requests from
  * what was saved. Linked views need nothing more, for they share their selection in the browser.
  */
+import { Listeners } from "./core/listeners";
 import { type Model, SAVED_PAGE } from "./core/widget_model";
 
 interface Answered {
@@ -20,19 +21,17 @@ interface Saved {
   answers: Answered[];
 }
 
-type Callback = (...args: any[]) => void;
-
 const NEEDS_KERNEL = "This is a saved page: what you ask for needs the running notebook.";
 
-export class StandInModel implements Model<any> {
+export class StandInModel extends Listeners implements Model<any> {
   readonly #state: Record<string, unknown>;
   readonly #answers: Map<string, Answered>;
-  readonly #listeners = new Map<string, Set<Callback>>();
 
   constructor(
     { state, binary, answers }: Saved,
     readonly buffer: (at: number) => DataView,
   ) {
+    super();
     const bytes = Object.entries(binary).map(([name, at]) => [name, buffer(at)]);
     this.#state = { ...state, ...Object.fromEntries(bytes), [SAVED_PAGE]: true };
     this.#answers = new Map(answers.map((answer) => [question(answer.name, answer.args), answer]));
@@ -45,20 +44,10 @@ export class StandInModel implements Model<any> {
   set(name: string, value: unknown): void {
     const changed = JSON.stringify(this.#state[name]) !== JSON.stringify(value);
     this.#state[name] = value;
-    if (changed) this.#tell(`change:${name}`);
+    if (changed) this.tell(`change:${name}`);
   }
 
   save_changes(): void {}
-
-  on(event: string, callback: Callback): void {
-    if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
-    this.#listeners.get(event)!.add(callback);
-  }
-
-  off(event: string, callback?: Callback): void {
-    if (callback) this.#listeners.get(event)?.delete(callback);
-    else this.#listeners.delete(event);
-  }
 
   /** Answers come later, as they would from a kernel. */
   send(message: any): void {
@@ -67,13 +56,9 @@ export class StandInModel implements Model<any> {
     const answer = this.#answers.get(question(message.name, message.args));
     queueMicrotask(() => {
       if (answer)
-        this.#tell("msg:custom", { v: 1, id, kind: "res", data: answer.data }, answer.buffers.map(this.buffer));
-      else this.#tell("msg:custom", { v: 1, id, kind: "err", message: NEEDS_KERNEL }, []);
+        this.tell("msg:custom", { v: 1, id, kind: "res", data: answer.data }, answer.buffers.map(this.buffer));
+      else this.tell("msg:custom", { v: 1, id, kind: "err", message: NEEDS_KERNEL }, []);
     });
-  }
-
-  #tell(event: string, ...args: unknown[]): void {
-    for (const callback of [...(this.#listeners.get(event) ?? [])]) callback(...args);
   }
 }
 

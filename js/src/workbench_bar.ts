@@ -20,6 +20,7 @@ export default widget(css, build);
 
 function build(view: View<WorkbenchBarTraits>): void {
   const { model, root, title, selection, requests, until } = view;
+  root.classList.add("sw-wb");
   const { controls } = createToolbar(
     root,
     {

@@ -12,7 +12,10 @@ import {
 import { boxOf, sliceNames } from "../src/attention_stack/slice_names";
 import { columnsOf, isDrawn } from "../src/attention_stack/slices";
 import { REST_MS, slowMotion } from "../src/attention_stack/slow_motion";
+import { State } from "../src/attention_stack/state";
+import { magnitudeTable } from "../src/core/drawing/colour";
 import { signal } from "../src/core/reactive";
+import { FakeModel } from "./fake_model";
 
 const shape = { layers: 12, heads: 12 };
 const pose: Pose = { turn: -32, tilt: 22, spread: 0.7, zoom: 1, x: 0, y: 0 };
@@ -176,4 +179,23 @@ test("slow is a stack whose frames are, not one that is moved seldom", () => {
   frames(Math.ceil(REST_MS / 16) + 1, 16, Infinity);
   expect(coarse.value).toBe(false); // it stands still
   expect(next).toBeUndefined(); // and no frame is waited for
+});
+
+test.each([
+  ["light", [255, 255, 255]],
+  ["dark", [17, 19, 23]],
+] as const)("attention has the colours of the heat map on a %s ground", (name, groundRgb) => {
+  const model = new FakeModel({
+    n_layers: 1,
+    n_heads: 1,
+    tokens: ["a"],
+    thumbnails: new DataView(new ArrayBuffer(1)),
+    thumbnail_size: 1,
+    thumbnail_layers: 1,
+    ...{ turn: 0, tilt: 0, spread: 1, scale: "linear", limits: [0, 1], threshold: 0.05 },
+  });
+  const theme = signal({ groundRgb, dark: name === "dark" } as any);
+  const selection = { heads: [], subscribe: () => {} } as any;
+  const state = new State(model, selection, {} as any, theme, new AbortController().signal);
+  expect(state.table.value).toEqual(magnitudeTable(groundRgb, name === "dark"));
 });

@@ -85,6 +85,15 @@ test("numbers are dim while they are not of what acts", async () => {
   expect(one(".sw-touch-numbers").textContent).toBe("");
 });
 
+test("what the numbers are is said beside them, and what an unknown word is", () => {
+  const { model, one } = made({ intervened: TOLD });
+  expect(one(".sw-touch-numbers").textContent).toMatch(/^run again:/);
+  expect(one(".sw-touch-numbers > .sw-dim").title).toContain("ranks heads in another order");
+  expect(one(".sw-touch-numbers").textContent).not.toContain("vocabulary");
+  model.arrive("intervened", { ...TOLD, effect: { ...TOLD.effect, next: [" Mary", "<unk>"] } });
+  expect(one(".sw-touch-numbers").textContent).toContain("<unk> (<unk>: any word outside the model's vocabulary)");
+});
+
 test("one request does not stop another; Stop stops all, and a refusal is said", async () => {
   const { model, one, button, answer } = made({ intervened: TOLD });
   one(".sw-chip-clear").click();

@@ -1,6 +1,17 @@
 // @vitest-environment happy-dom
 import { describe, expect, test } from "vitest";
-import { columns, fitted, partNote, parts, plain, tokenInText, tokenSpanAt } from "../src/core/tokens";
+import {
+  columns,
+  fitted,
+  isUnknown,
+  partNote,
+  parts,
+  plain,
+  tokenInText,
+  tokenSpan,
+  tokenSpanAt,
+  UNKNOWN,
+} from "../src/core/tokens";
 
 test("spaces, line ends, bytes and controls have stand-ins", () => {
   expect(parts(" the")).toEqual([
@@ -93,4 +104,17 @@ describe("characters that are spread over several tokens", () => {
     expect([0, 1].map((at) => tokenInText(tokens, at).textContent)).toEqual(["こ0xE3 0x81", "0x93"]);
     expect(tokenSpanAt(tokens, 1).textContent).toBe("0x93 (part 2 of 2 of 'こ')");
   });
+});
+
+test("the token of unknown words says what it is", () => {
+  expect(["<unk>", " <unk>", "[UNK]", "unk", "<unk>s", ""].map(isUnknown)).toEqual([
+    true,
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
+  expect(tokenSpan("<unk>").title).toBe(UNKNOWN);
+  expect(tokenSpan("Mary").hasAttribute("title")).toBe(false);
 });

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from . import _display, _ranking, _statistics, _statistics_from_qk, _torch_display, _torch_statistics
 from ._autoencoder import Rows, above_scored, add_latent_gradients, strongest, strongest_scored
+from ._build import build
 from ._codes import rows_by_latent, top_rows
 from ._compiled import COMPILED, MISSING
 from ._means import visible_keys
@@ -26,6 +27,7 @@ __all__ = [
     "Rows",
     "above_scored",
     "add_latent_gradients",
+    "build",
     "cell_means",
     "entropy_per_query",
     "head_statistics",

@@ -104,6 +104,7 @@ class AttentionView(Intervening, OpenedHead, Prompted):
     explains = (
         "attention", "value_weighted", "head_writes", "ov_tokens", "qk_tokens", "class", "threshold", "null",
         "intervention",
+        "orders_of_heads",
     )  # fmt: skip
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "scale": str,

@@ -70,7 +70,15 @@ class AttributionView(Intervening, Prompted):
     """
 
     bundle: ClassVar[str] = "attribution_view"
-    explains = ("contribution", "logit_difference", "running_total", "neuron", "frozen_scale", "intervention")
+    explains = (
+        "contribution",
+        "logit_difference",
+        "running_total",
+        "neuron",
+        "frozen_scale",
+        "intervention",
+        "orders_of_heads",
+    )
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "limit": float | None,
         "threshold": float,

@@ -184,6 +184,20 @@ def test_the_bar_of_a_workbench_changes_all_and_hides_panes(demo: Any, browser_p
     )
 
 
+def test_the_bar_is_as_high_as_what_it_says_of_a_prompt(demo: Any, browser_page: Any, mount: Any) -> None:
+    bench = Workbench(demo, FIRST, hidden=["attribution", "steering"])
+    # a view after it, whose sheet comes later
+    bar, attention = mount(browser_page, bench.bar, bench.panes["attention"], width=1000)
+    change(bar, "a " * 300)
+    bar.locator(".sw-prompt-status.sw-error").wait_for()
+    field, status = bar.locator("textarea").bounding_box(), bar.locator(".sw-prompt-status").bounding_box()
+    below = status["y"] + status["height"]
+    assert status["y"] >= field["y"] + field["height"]
+    assert bar.bounding_box()["y"] + bar.bounding_box()["height"] >= below
+    assert attention.bounding_box()["y"] >= below
+    assert bar.locator(".sw").evaluate("one => one.scrollHeight - one.clientHeight") == 0
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_pictures_to_look_at(show: Any, browser_page: Any, screenshot: Any, theme: str) -> None:
     browser_page.emulate_media(color_scheme=theme)

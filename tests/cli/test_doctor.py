@@ -92,21 +92,22 @@ def test_a_container_has_a_share_of_the_processors(quota, most, tmp_path, monkey
 
 
 def test_compiled_modules_that_are_missing_or_slow(monkeypatch):
-    monkeypatch.setattr(_compiled, "COMPILED", False)
+    for name in ("statistics", "ranking", "display"):
+        monkeypatch.setattr(_compiled, name, None)
     monkeypatch.setattr(_compiled, "MISSING", "no such file")
     (found,) = of_speed._kernels()
     assert found.state == "slow"
-    assert "no such file" in found.found
-    monkeypatch.setattr(_compiled, "COMPILED", True)
+    assert "without statistics, ranking, display" in found.found
+    assert "(no such file)" in found.found
     monkeypatch.setattr(_compiled, "MISSING", "")
     for build, slow in [
         ({"lanes": 8, "clones": True, "threads": True}, []),
         ({"lanes": 1, "clones": False, "threads": True}, ["compiled modules"]),
         ({"lanes": 8, "clones": False, "threads": False}, ["threads of compiled modules"]),
     ]:
+        for name in ("ranking", "display", "codes", "autoencoder", "neighbours"):
+            monkeypatch.setattr(_compiled, name, SimpleNamespace())
         monkeypatch.setattr(_compiled, "statistics", SimpleNamespace(BUILD=build))
-        monkeypatch.setattr(_compiled, "codes", build)
-        monkeypatch.setattr(_compiled, "autoencoder", build)
         assert [one.about for one in of_speed._kernels() if one.state == "slow"] == slow
 
 

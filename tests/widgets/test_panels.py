@@ -82,6 +82,9 @@ def test_every_kind_follows_the_prompt_and_is_in_the_notebook(page: BrowserPage)
     np.testing.assert_array_equal(tokens.numbers["loss"], after["tokensa"].numbers["loss"])
     projection = next(view for view in made if type(view).__name__ == "ProjectionView")
     np.testing.assert_allclose(projection.points, after["projectiona"].points)
+    assert projection.n_points == len(after["attentiona"].tokens) - 1
+    assert all("The first token has no point" in one for one in projection.fidelity)
+    assert projection.fidelity == after["projectiona"].fidelity
     attribution = next(view for view in made if type(view).__name__ == "AttributionView")
     np.testing.assert_allclose(
         attribution.result.to_dataframe().contribution, after["attributiona"].result.to_dataframe().contribution

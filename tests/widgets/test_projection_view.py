@@ -210,6 +210,10 @@ def test_it_says_how_well_neighbours_are_kept_and_by_which_method() -> None:
     assert pca.axes == ["component 1, 50.0% of variance", "component 2, 25.0% of variance"]
     layers = ProjectionView(np.zeros((2, 4, 2)), kept=[0.1, 0.2])
     assert ["10 %" in layers.fidelity[0], "20 %" in layers.fidelity[1]] == [True, True]
+    without = ProjectionView(points, left_out="The first token has no point.")
+    assert without.fidelity[0].endswith("need not be near. The first token has no point.")
+    assert "The first token has no point." in without.caption()
+    assert "left_out='The first token has no point.'" in without.arguments
     made = Provenance("org/model", prompts=("a", "b"))
     view = ProjectionView(points, provenance=made)
     assert "Model org/model; 2 prompts" in view.caption()

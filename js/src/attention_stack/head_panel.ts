@@ -62,7 +62,7 @@ export function createHeadPanel(state: State, until: AbortSignal): HTMLElement {
     if (!head) return undefined;
     const pattern = state.pattern.value;
     const raster = pattern ? rasterise(pattern, { query: 0, key: 0, span: n }, MOST_PIXELS) : coarse(state, head);
-    return paint(raster, { ...state.scale.value }, state.matrixTable.value);
+    return paint(raster, { ...state.scale.value }, state.table.value);
   });
   draw(until, () => {
     const [width, height] = size.value;

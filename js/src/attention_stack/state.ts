@@ -3,7 +3,7 @@
 import { makePattern, type Pattern } from "../core/attention/pattern";
 import { PatternCache } from "../core/attention/pattern_cache";
 import { bytes, float32 } from "../core/bytes";
-import { magnitudeTable, seenTable, type Table } from "../core/drawing/colour";
+import { magnitudeTable, type Table } from "../core/drawing/colour";
 import { niceCeiling, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
 import { batch, computed, type ReadonlySignal, type Signal, settable, signal, trait, watch } from "../core/reactive";
@@ -31,8 +31,6 @@ export class State {
   readonly pose: Signal<Pose>;
   readonly scale: Signal<Scale>;
   readonly table: ReadonlySignal<Table>;
-  /** Of the head that is shown large: cells below the threshold have the colour of the ground. */
-  readonly matrixTable: ReadonlySignal<Table>;
   readonly heads: Signal<Head[]>;
   readonly pointed = signal<Head | undefined>(undefined);
   readonly cell = signal<Cell | undefined>(undefined);
@@ -64,13 +62,7 @@ export class State {
       if (turn !== a || tilt !== b || spread !== c) this.pose.value = { ...this.pose.peek(), turn, tilt, spread };
     });
     this.scale = this.#followScale();
-    this.table = computed(() => seenTable(theme.value.groundRgb, theme.value.dark));
-    this.matrixTable = computed(() => {
-      const { groundRgb, dark } = theme.value;
-      const table = this.table.value.slice();
-      if (this.scale.value.threshold > 0) table[0] = magnitudeTable(groundRgb, dark)[0]!;
-      return table;
-    });
+    this.table = computed(() => magnitudeTable(theme.value.groundRgb, theme.value.dark));
     this.heads = signal(this.#own());
     selection.subscribe(() => {
       const heads = this.#own();

@@ -165,9 +165,7 @@ function headLine(state: State, hidden: ReadonlySignal<number>, until: AbortSign
   return h(
     "div",
     { class: "av-head" },
-    name,
-    pinButton(state, until),
-    closeButton(state),
+    h("span", { class: "av-named" }, name, pinButton(state, until), closeButton(state)),
     quantitySwitch(state, until),
     tokensButton(state, until),
     legends,

@@ -8,6 +8,9 @@ import type { Neurons } from "./neurons";
 import type { State } from "./state";
 import { brief, partNote, spread } from "./tooltip_text";
 
+/** Beside the numbers, for who has seen others of the same heads. */
+const WHY =
+  "What each writes to the logits itself. Ablation and patching rank heads otherwise: there, later parts react.";
 const MOST_PARTS = 40;
 const MOST_NEURONS = 60;
 
@@ -18,7 +21,7 @@ export function createPanel(state: State, until: AbortSignal): HTMLElement {
   watch(until, () => {
     const layer = state.mlp.value;
     const mine = ++request;
-    if (layer === null) return show(element, "Largest parts", parts);
+    if (layer === null) return show(element, "Largest parts", [h("p", { class: "sw-dim" }, WHY), ...parts]);
     const name = `Neurons of MLP ${layer}`;
     const close = closeButton(state);
     const refused: string = state.model.get("no_neurons");

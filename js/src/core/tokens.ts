@@ -173,9 +173,13 @@ function cutAfter(text: string, limit: number): string {
   return chars.length > limit ? `${chars.slice(0, limit - 1).join("")}…` : text;
 }
 
+/** What stands for every word that a model has no token of: as an answer it says that such a word comes next. */
+export const isUnknown = (token: string): boolean => /^\s*(<unk>|\[UNK\])\s*$/.test(token);
+export const UNKNOWN = "any word outside the model's vocabulary";
+
 /** The token as a span, its stand-ins dimmed. */
 export function tokenSpan(token: string): HTMLSpanElement {
-  const span = h("span", { class: "sw-token", dir: "ltr" });
+  const span = h("span", { class: "sw-token", dir: "ltr", title: isUnknown(token) ? UNKNOWN : undefined });
   span.append(...parts(token).map((part) => (part.dim ? h("i", {}, part.text) : part.text)));
   return span;
 }

@@ -1,12 +1,12 @@
 /** The steering panel within the page: its own model, whose traits and messages travel with those of the browser. */
 
-import type { Listener, Model } from "../core/widget_model";
+import { Listeners } from "../core/listeners";
+import type { Model } from "../core/widget_model";
 import type { ViewTraits } from "../generated/traits";
 import steeringPanel from "../steering_panel";
 
 /** What the panel's part of the page takes for its model. */
-class InnerModel implements Model<any> {
-  readonly #listeners = new Map<string, Set<Listener>>();
+class InnerModel extends Listeners implements Model<any> {
   #changed: Record<string, unknown> = {};
 
   constructor(
@@ -14,10 +14,11 @@ class InnerModel implements Model<any> {
     readonly traits: Record<string, unknown>,
     until: AbortSignal,
   ) {
+    super();
     const hear = (message: any, buffers?: unknown[]): void => {
       if (message?.v !== 1 || message.kind !== "panel") return;
       if (message.traits) this.#arrive(message.traits);
-      else this.#tell("msg:custom", message.message, buffers ?? []);
+      else this.tell("msg:custom", message.message, buffers ?? []);
     };
     outer.on("msg:custom", hear);
     until.addEventListener("abort", () => outer.off("msg:custom", hear));
@@ -42,27 +43,13 @@ class InnerModel implements Model<any> {
     this.outer.send({ v: 1, kind: "panel", message });
   }
 
-  on(event: string, listener: Listener): void {
-    if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
-    this.#listeners.get(event)!.add(listener);
-  }
-
-  off(event: string, listener?: Listener): void {
-    if (listener) this.#listeners.get(event)?.delete(listener);
-    else this.#listeners.delete(event);
-  }
-
   /** All of them before anybody hears of one: lists of sliders and of their strengths are of one length. */
   #arrive(traits: Record<string, unknown>): void {
     const names = Object.keys(traits).filter(
       (name) => JSON.stringify(traits[name]) !== JSON.stringify(this.traits[name]),
     );
     for (const name of names) this.traits[name] = traits[name];
-    for (const name of names) this.#tell(`change:${name}`);
-  }
-
-  #tell(event: string, ...args: unknown[]): void {
-    for (const hear of [...(this.#listeners.get(event) ?? [])]) hear(...args);
+    for (const name of names) this.tell(`change:${name}`);
   }
 }
 

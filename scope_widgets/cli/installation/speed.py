@@ -29,34 +29,32 @@ def speed() -> list[Finding]:
 
 
 def _kernels() -> Iterator[Finding]:
-    from scope_widgets._kernels import _compiled
+    from scope_widgets._kernels import build
 
-    missing = [name for name in ("codes", "autoencoder") if getattr(_compiled, name) is None]
-    if not _compiled.COMPILED:
-        missing.insert(0, "statistics, ranking, display")
-    if missing:
-        why = f" ({_compiled.MISSING})" if _compiled.MISSING else ""
+    compiled = build()
+    if compiled.missing:
+        why = f" ({compiled.why})" if compiled.why else ""
         yield Finding(
             "compiled modules",
             "slow",
-            f"without {', '.join(missing)}{why}: torch does the same, several times slower",
+            f"without {', '.join(compiled.missing)}{why}: torch does the same, several times slower",
             "Install the wheel of this platform: pip install -I --only-binary scope-widgets scope-widgets.",
         )
-    if not _compiled.COMPILED:
+    if compiled.lanes is None:
         return
-    build = getattr(_compiled.statistics, "BUILD", {})
-    lanes, clones, threads = (build.get(name) for name in ("lanes", "clones", "threads"))
-    if lanes == 1:
+    if compiled.lanes == 1:
         yield Finding(
             "compiled modules",
             "slow",
             "one number at a time: the compiler of this build has no vectors (as on Windows)",
             "The numbers are the same. Under Linux, WSL among it, they take vectors.",
         )
-    elif build:
-        how = "instructions are chosen for this processor" if clones else f"vectors of {lanes} numbers"
+    else:
+        how = (
+            "instructions are chosen for this processor" if compiled.clones else f"vectors of {compiled.lanes} numbers"
+        )
         yield Finding("compiled modules", "ok", how)
-    if build and not threads:
+    if not compiled.threads:
         yield Finding(
             "threads of compiled modules",
             "slow",

@@ -109,6 +109,7 @@ class CircuitGraph(Intervening):
         "random",
         "logit_difference",
         "intervention",
+        "orders_of_heads",
     )
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "kept": int | None,

@@ -339,6 +339,15 @@ DEFINITIONS: dict[str, Definition] = {
         "",
         "Wang et al. 2022; Vig et al. 2020",
     ),
+    "orders_of_heads": Definition(
+        "attribution, ablation, patching",
+        "Three questions, and so three orders of heads. Attribution: what a part itself writes to the answer's logit. "
+        "Ablation: what changes when it is taken out and all later parts react. Patching: how much of the answer "
+        "its value from another prompt carries. A head that writes little may steer one that writes much, and "
+        "others may stand in for one that is out.",
+        "",
+        f"{_WANG}; McGrath et al. 2023",
+    ),
     "typical": Definition(
         "shaded range",
         "The length with which a direction was found, to both sides: what is usual in the prompts behind it.",

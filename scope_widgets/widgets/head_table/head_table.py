@@ -275,7 +275,7 @@ class HeadTable(Intervening, Prompted):
         names = [column.name for column in self._columns]
         about = ["class"] if self.letters else []
         about += ["threshold", "null"] if any(column.threshold is not None for column in self._columns) else []
-        return defined([*names, *about, *(["intervention"] if self._scope is not None else [])])
+        return defined([*names, *about, *(["intervention", "orders_of_heads"] if self._scope is not None else [])])
 
     @traitlets.default("origin")
     def _origin(self) -> str:

@@ -451,7 +451,7 @@ class PatchingMap(Intervening, Prompted):
     @traitlets.default("definitions")
     def _explained(self) -> list[list[str]]:
         of_patching = ("patching", "estimate", "undefined") if not self.components else ("contribution",)
-        return defined((*of_patching, "logit_difference", "sums", "intervention"))
+        return defined((*of_patching, "logit_difference", "sums", "intervention", "orders_of_heads"))
 
     @traitlets.default("origin")
     def _origin(self) -> str:

@@ -74,6 +74,8 @@ class ProjectionView(View):
         ``selected_tokens`` are their positions, and those that other views select are selected here.
     provenance : Provenance, optional
         Of which model and prompts the points are.
+    left_out : str, default ""
+        A sentence that says what has no point, and why; it stands below the points.
     title : str, optional
     **traits
         ``selected_points``, ``scale`` ("linear", "log"), ``limits`` ((low, high) of numbers), ``theme``, ``height``
@@ -154,6 +156,7 @@ class ProjectionView(View):
         align: bool = True,
         selection: Selection | None = None,
         provenance: Provenance | None = None,
+        left_out: str = "",
         title: str | None = None,
         **traits: Any,
     ) -> None:
@@ -163,7 +166,10 @@ class ProjectionView(View):
             "tokens": tokens, "texts": texts, "samples": samples, "positions": positions, "colours": colours,
         }  # fmt: skip
         known = {name: one for name, one in of_points.items() if one is not None}
-        said = {"method": method, "kept": kept, "neighbours": neighbours, "explained": explained, "layers": layers}
+        said = {
+            "method": method, "kept": kept, "neighbours": neighbours, "explained": explained, "layers": layers,
+            "left_out": left_out,
+        }  # fmt: skip
         n_left_out = 0
         if projections:
             points, found, n_left_out = options_of(projections, colours)
@@ -206,7 +212,9 @@ class ProjectionView(View):
             frame=_frame(self.points),
             axes=_axes(self._made_with, explained) if not numbers else [],
             fidelity=[
-                one + (f" {counted(n_left_out, 'point')} not in every layer left out." if n_left_out else "")
+                one
+                + (f" {counted(n_left_out, 'point')} not in every layer left out." if n_left_out else "")
+                + (f" {left_out}" if left_out else "")
                 for one in fidelity(len(of_layers), self._made_with, kept, neighbours, explained, aligned)
             ],
             arguments=[

@@ -93,7 +93,7 @@ class SteeringPanel(SharesInterventions, Prompted):
     bundle: ClassVar[str] = "steering_panel"
     is_panel = True
     ignores_steering = False
-    explains = ("strength", "typical", "kl", "fluent", "logit_difference")
+    explains = ("strength", "typical", "kl", "fluent", "logit_difference", "orders_of_heads")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "strengths": list[float | None],
         "enabled": list[bool],

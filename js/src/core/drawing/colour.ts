@@ -47,7 +47,7 @@ export function magnitudeTable(ground: Rgb, dark: boolean): Table {
 /** The low end of a scale of what is drawn on the bare ground: the ground itself could not be seen. */
 const LEAST = 0.2;
 
-/** Magnitude, for points and cells that have no cell around them: 0 is a colour that stands out from the ground. */
+/** Magnitude, for points, which have no cell around them: 0 is a colour that stands out from the ground. */
 export function seenTable(ground: Rgb, dark: boolean): Table {
   const whole = magnitudeTable(ground, dark);
   return Uint32Array.from(whole, (_, at) => whole[Math.round(255 * (LEAST + (1 - LEAST) * (at / 255)))]!);

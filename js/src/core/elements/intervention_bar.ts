@@ -4,7 +4,7 @@ import { signed, steady } from "../format";
 import { computed, type ReadonlySignal, signal, trait, watch } from "../reactive";
 import type { Requests } from "../requests";
 import type { Head } from "../selection";
-import { tokenSpan } from "../tokens";
+import { isUnknown, tokenSpan, UNKNOWN } from "../tokens";
 import { isSavedPage, type Model } from "../widget_model";
 import { copyText } from "./clipboard";
 import { h, icon, isTextField } from "./dom";
@@ -67,6 +67,9 @@ const SHORT = 300;
 const MANY = 6;
 const UNDO = "M5.500 3 2.500 6l3 3M3 6h6.500a3.500 3.500 0 0 1 0 7H6";
 const CODE = "M5 4 1.5 8 5 12M11 4l3.500 4L11 12M9 3 7 13";
+/** Of the numbers, for who has seen others of the same heads. */
+const AGAIN =
+  "The model was run again with what acts, and later parts have reacted: attribution, which counts what each part writes directly, ranks heads in another order.";
 /** A divergence below it is that of rounding. */
 const NOISE = 1e-9;
 const HINT = "Select a head to ablate, scale or freeze it.";
@@ -378,7 +381,9 @@ function numbersOf({ kl, difference, next, log_probability }: Effect, answers: I
     difference && answers.length
       ? ["logit ", tokenSpan(answers[0]), " − ", tokenSpan(answers[1])]
       : ["log p ", tokenSpan(next[0])];
+  const unknown = next.find(isUnknown);
   return [
+    h("span", { class: "sw-dim", title: AGAIN }, "run again:"),
     h(
       "span",
       { title: "Of the model as it is → under all that acts" },
@@ -397,6 +402,7 @@ function numbersOf({ kl, difference, next, log_probability }: Effect, answers: I
       tokenSpan(next[0]),
       " → ",
       h("b", {}, tokenSpan(next[1])),
+      ...(unknown ? [h("span", { class: "sw-dim" }, ` (${unknown.trim()}: ${UNKNOWN})`)] : []),
     ),
     h(
       "span",

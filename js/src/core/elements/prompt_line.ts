@@ -134,7 +134,8 @@ function promptOf(model: Model<Prompted>, requests: Requests, until: AbortSignal
       });
       close();
     } catch (error) {
-      if ((error as Error).name !== "AbortError" && asked === mine) problem.value = (error as Error).message;
+      // of one that was stopped, by Escape or because the kernel is gone, there is nothing to say
+      if (!mine.signal.aborted) problem.value = (error as Error).message;
     } finally {
       if (asked === mine) running.value = "";
     }

@@ -1,9 +1,10 @@
 /** The toolbar on top of every view: title, what is selected, copy as code, save, enlarge, keys. */
 
 import { createKeyList, type Key } from "../keyboard/shortcut_list";
-import { type ReadonlySignal, watch } from "../reactive";
+import { computed, type ReadonlySignal, sizeOf, watch } from "../reactive";
 import { copyText } from "./clipboard";
 import { h, icon, isTextField } from "./dom";
+import { createOverlay } from "./overlay";
 
 export interface Chip {
   text: string;
@@ -32,7 +33,9 @@ export interface Toolbar {
 const CODE = "M5 4 1.5 8 5 12M11 4l3.500 4L11 12M9 3 7 13";
 const SAVE = "M8 2v8M4.500 7 8 10.500 11.500 7M2.500 13.500h11";
 const ENLARGE = "M9.500 2.500h4v4M13.500 2.500 9 7M6.500 13.500h-4v-4M2.500 13.500 7 9";
+/** Chips that are shown: so many at most, and as many as stand beside the rest of a narrow toolbar. */
 const MANY = 6;
+const [REST, CHIP] = [300, 60];
 
 export function createToolbar(root: HTMLElement, options: ToolbarOptions, until: AbortSignal): Toolbar {
   const controls = h("span", { class: "sw-controls" });
@@ -61,7 +64,7 @@ export function createToolbar(root: HTMLElement, options: ToolbarOptions, until:
       "div",
       { class: "sw-bar", role: "toolbar", "aria-label": "View" },
       titleOf(root, options.title, until),
-      chipsOf(options.chips, until),
+      chipsOf(root, options.chips, until),
       note,
       controls,
       button("Copy as code", icon(CODE), () => attempt(copy)),
@@ -111,12 +114,18 @@ function titleOf(root: HTMLElement, title: ReadonlySignal<string>, until: AbortS
   return element;
 }
 
-function chipsOf(chips: ReadonlySignal<Chip[]>, until: AbortSignal): HTMLElement {
+function chipsOf(root: HTMLElement, chips: ReadonlySignal<Chip[]>, until: AbortSignal): HTMLElement {
   const element = h("span", { class: "sw-chips" });
+  const size = sizeOf(root, until);
+  const many = computed(() => {
+    const [width] = size.value;
+    return width ? Math.max(1, Math.min(MANY, Math.floor((width - REST) / CHIP))) : MANY;
+  });
   watch(until, () => {
     const all = chips.value;
-    element.replaceChildren(...all.slice(0, MANY).map(chipElement));
-    if (all.length > MANY) element.append(h("span", { class: "sw-dim" }, `and ${all.length - MANY} more`));
+    const more = all.length - many.value;
+    element.replaceChildren(...all.slice(0, many.value).map(chipElement));
+    if (more > 0) element.append(h("span", { class: "sw-dim" }, `and ${more} more`));
     if (all.length > 1)
       element.append(button("Clear the selection", "clear", () => all.forEach((chip) => chip.clear())));
   });
@@ -151,8 +160,14 @@ function chipElement(chip: Chip): HTMLElement {
 function menu(opener: HTMLButtonElement, choices: string[], onChoice: (choice: string) => void): HTMLElement {
   const list = h("span", { class: "sw-menu", role: "menu" });
   const box = h("span", { class: "sw-menu-box" }, opener, list);
+  const overlay = createOverlay(list);
   const show = (open: boolean): void => {
-    list.hidden = !open;
+    if (open)
+      overlay.show((width) => {
+        const { right, bottom } = opener.getBoundingClientRect();
+        return [right - width, bottom + 2];
+      });
+    else overlay.hide();
     opener.setAttribute("aria-expanded", String(open));
     if (open) (list.firstElementChild as HTMLElement | null)?.focus();
   };

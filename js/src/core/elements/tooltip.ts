@@ -1,5 +1,6 @@
-/** One floating note beside the pointer, kept inside the view. */
+/** One floating note beside the pointer. */
 import { h } from "./dom";
+import { createOverlay } from "./overlay";
 
 export interface Tooltip {
   show(x: number, y: number, content: (Node | string)[]): void;
@@ -9,20 +10,19 @@ export interface Tooltip {
 /** `x`, `y` of `show` are client coordinates. */
 export function createTooltip(root: HTMLElement): Tooltip {
   const note = h("div", { class: "sw-tooltip", role: "tooltip" });
-  note.hidden = true;
+  const overlay = createOverlay(note);
   root.append(note);
   return {
     show(x, y, content) {
       note.replaceChildren(...content);
-      note.hidden = false;
-      const frame = root.getBoundingClientRect();
-      const { offsetWidth: width, offsetHeight: height } = note;
-      const left = x - frame.left + 14 + width > frame.width ? x - frame.left - 10 - width : x - frame.left + 14;
-      const top = y - frame.top + 16 + height > frame.height ? y - frame.top - 8 - height : y - frame.top + 16;
-      note.style.transform = `translate(${Math.max(0, left)}px, ${Math.max(0, top)}px)`;
+      const before = root.getBoundingClientRect();
+      overlay.show((width, height) => {
+        const { left, top, right, bottom } = root.getBoundingClientRect();
+        const [px, py] = [x + left - before.left, y + top - before.top];
+        const above = py + 16 + height > Math.min(bottom, document.documentElement.clientHeight) && py - 8 >= height;
+        return [px + 14 + width > right ? px - 10 - width : px + 14, above ? py - 8 - height : py + 16];
+      });
     },
-    hide() {
-      note.hidden = true;
-    },
+    hide: overlay.hide,
   };
 }

@@ -1,5 +1,9 @@
 /** The sheet that `?` opens: keys, and below them what words mean (definitions.ts). */
 import { h } from "../elements/dom";
+import { createOverlay } from "../elements/overlay";
+
+/** Of the sheet's upper edge, below that of the view: the toolbar stays in sight. */
+const BELOW = 33;
 
 export type Key = readonly [keys: string, does: string];
 
@@ -14,7 +18,7 @@ export function createKeyList(root: HTMLElement, keys: readonly Key[]): { toggle
     h("div", {}, h("b", {}, "Keys"), close),
     list,
   );
-  panel.hidden = true;
+  const overlay = createOverlay(panel);
   panel.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" && event.key !== "?") return;
     event.stopPropagation();
@@ -24,11 +28,16 @@ export function createKeyList(root: HTMLElement, keys: readonly Key[]): { toggle
   let before: HTMLElement | null = null;
 
   function toggle(): void {
-    panel.hidden = !panel.hidden;
-    if (panel.hidden) before?.focus();
-    else {
+    if (panel.hidden) {
       before = (root.getRootNode() as Document | ShadowRoot).activeElement as HTMLElement | null;
+      overlay.show((width) => {
+        const { right, top } = root.getBoundingClientRect();
+        return [right - width, top + BELOW];
+      });
       close.focus();
+    } else {
+      overlay.hide();
+      before?.focus();
     }
   }
   return {

@@ -1,7 +1,7 @@
 /** The grid: header, and rows that exist only while they can be seen. */
 import { h } from "../../core/elements/dom";
 import { VirtualRows } from "../../core/elements/virtual_rows";
-import { type ReadonlySignal, signal, watch } from "../../core/reactive";
+import { computed, type ReadonlySignal, signal, sizeOf, watch } from "../../core/reactive";
 import type { Head } from "../../core/selection";
 import { headOf } from "../columns";
 import { HEADER, type Layout, layoutOf, ROW } from "../layout";
@@ -24,6 +24,9 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
   const body = h("div", { class: "sw-body", role: "rowgroup" });
   const element = h("div", { class: "sw-grid", role: "grid", tabindex: 0, "aria-multiselectable": "true" });
   const layout = signal(layoutOf(table, 0, options.measure));
+  // without a scrollbar: columns that went on below it would be cut
+  const size = sizeOf(element, until);
+  const width = computed(() => size.value[0]);
   let header: Header;
   const list = new VirtualRows<RowElement>(
     element,
@@ -52,11 +55,11 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
   };
 
   watch(until, () => {
-    layout.value = layoutOf(table, options.width.value, options.measure);
+    layout.value = layoutOf(table, width.value, options.measure);
     header = createHeader(layout.value, options.measure, look.colours(), sort);
     header.mark(keys.peek());
     element.replaceChildren(header.element, body);
-    putWidths(element, layout.value, options.width.value);
+    putWidths(element, layout.value, width.value);
     list.rebuild();
   });
   watch(until, () => element.setAttribute("aria-label", options.title.value));
@@ -74,7 +77,11 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
     list.refresh();
   });
   const box = h("div", { class: "sw-box" }, element, emptyNote(options, until));
-  listenToSize(element, list, until);
+  listenToScroll(element, box, list, until);
+  watch(until, () => {
+    void layout.value;
+    markMore(element, box);
+  });
   const parts = { options, element, body, layout, list, active, go, sort };
   listenToPointer(parts);
   listenToKeys(parts);
@@ -100,11 +107,27 @@ function emptyNote({ table, rows, onClear }: GridOptions, until: AbortSignal): H
   return note;
 }
 
-function listenToSize(element: HTMLElement, list: VirtualRows<RowElement>, until: AbortSignal): void {
-  element.addEventListener("scroll", () => list.update(), { passive: true });
-  const size = new ResizeObserver(() => list.update());
+function listenToScroll(
+  element: HTMLElement,
+  box: HTMLElement,
+  list: VirtualRows<RowElement>,
+  until: AbortSignal,
+): void {
+  const update = (): void => {
+    list.update();
+    markMore(element, box);
+  };
+  element.addEventListener("scroll", update, { passive: true });
+  const size = new ResizeObserver(update);
   size.observe(element);
   until.addEventListener("abort", () => size.disconnect());
+}
+
+/** Fade the right edge where there are more columns: many hosts show no scrollbar before one scrolls. */
+function markMore(element: HTMLElement, box: HTMLElement): void {
+  const { scrollLeft, clientWidth, scrollWidth, offsetWidth, clientHeight, offsetHeight } = element;
+  box.classList.toggle("sw-more", scrollLeft + clientWidth < scrollWidth - 1);
+  box.style.setProperty("--columns-end", `0 ${offsetWidth - clientWidth}px ${offsetHeight - clientHeight}px auto`);
 }
 
 function reveal({ table, rows }: GridOptions, list: VirtualRows<RowElement>, heads: Head[]): boolean {

@@ -15,7 +15,6 @@ export interface GridOptions {
   keys: ReadonlySignal<readonly SortKey[]>;
   choice: Choice;
   look: Look;
-  width: ReadonlySignal<number>;
   measure: Measure;
   onClear(): void;
   onSort(layout: Layout, at: number, add: boolean): void;

@@ -16,6 +16,9 @@ import type { State } from "../state";
 import { effectText, listed, placeLine, valueLines } from "./cell_note";
 
 const LISTED = 12;
+/** Beside the numbers, for who has seen others of the same heads. */
+const WHY =
+  "How much of the answer each carries, with all that follows from it. Attribution, which counts direct writing alone, ranks heads otherwise.";
 
 interface Details {
   cell: number;
@@ -132,7 +135,8 @@ function list(state: State): HTMLElement[] {
       ),
     );
   }
-  return [title, h("table", { "aria-label": `Largest ${state.quantity}s` }, body)];
+  const why = state.space.components.length ? [] : [h("p", { class: "sw-dim pm-why" }, WHY)];
+  return [title, ...why, h("table", { "aria-label": `Largest ${state.quantity}s` }, body)];
 }
 
 function opened(

@@ -4,7 +4,7 @@ import { context, h } from "../../core/elements/dom";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { exact, ordinal } from "../../core/format";
 import { computed, draw, signal, sizeOf, watch } from "../../core/reactive";
-import { plain, tokenSpan } from "../../core/tokens";
+import { isUnknown, plain, tokenSpan, UNKNOWN } from "../../core/tokens";
 import type { State } from "../state";
 import type { Shown, Token } from "./answer";
 import type { Answers } from "./answers";
@@ -82,7 +82,7 @@ const place = (rank: number, atLeast: boolean | undefined): string =>
 
 function noteOf(token: Token): HTMLElement[] {
   return [
-    h("div", {}, tokenSpan(token.text)),
+    h("div", {}, tokenSpan(token.text), isUnknown(token.text) ? `: ${UNKNOWN}` : ""),
     h("div", {}, `unsteered ${exact(token.p0)}, ${place(token.rank0, token.atLeast)}`),
     h("div", {}, `steered ${exact(token.p)}, ${place(token.rank, token.atLeast)}`),
   ];

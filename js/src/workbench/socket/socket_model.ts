@@ -1,5 +1,6 @@
 /** The model of a view whose Python half is at the other end of a socket, beside the saved page's `StandInModel`. */
-import type { Listener, Model } from "../../core/widget_model";
+import { Listeners } from "../../core/listeners";
+import type { Model } from "../../core/widget_model";
 import type { Head } from "./socket_messages";
 
 export type State = Record<string, any>;
@@ -7,9 +8,8 @@ type Path = (string | number)[];
 
 const LOST = "The connection was lost while this was asked: ask again.";
 
-export class SocketModel implements Model<any> {
+export class SocketModel extends Listeners implements Model<any> {
   #state: State;
-  readonly #listeners = new Map<string, Set<Listener>>();
   readonly #changed = new Set<string>();
   /** Number of the message by which a trait was set here last. */
   readonly #set = new Map<string, number>();
@@ -22,6 +22,7 @@ export class SocketModel implements Model<any> {
     /** Returns the number of the message. */
     readonly out: (head: Head, buffers?: ArrayBuffer[]) => number,
   ) {
+    super();
     this.#state = state;
   }
 
@@ -34,7 +35,7 @@ export class SocketModel implements Model<any> {
     this.#state[name] = value;
     if (same) return;
     this.#changed.add(name);
-    this.#tell(`change:${name}`);
+    this.tell(`change:${name}`);
   }
 
   save_changes(): void {
@@ -43,16 +44,6 @@ export class SocketModel implements Model<any> {
     this.#changed.clear();
     const number = this.out({ kind: "update", id: this.id, state, buffer_paths: [] });
     for (const name of Object.keys(state)) this.#set.set(name, number);
-  }
-
-  on(event: string, listener: Listener): void {
-    if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
-    this.#listeners.get(event)!.add(listener);
-  }
-
-  off(event: string, listener?: Listener): void {
-    if (listener) this.#listeners.get(event)?.delete(listener);
-    else this.#listeners.delete(event);
   }
 
   send(content: any, _callbacks?: unknown, buffers?: ArrayBuffer[]): void {
@@ -71,21 +62,17 @@ export class SocketModel implements Model<any> {
         !this.#changed.has(name) && (this.#set.get(name) ?? 0) <= heard && !equal(this.#state[name], state[name]),
     );
     for (const name of names) this.#state[name] = state[name];
-    for (const name of names) this.#tell(`change:${name}`);
+    for (const name of names) this.tell(`change:${name}`);
   }
 
   hear(content: any, buffers: DataView[]): void {
     if (content?.kind === "res" || content?.kind === "err") this.#waiting.delete(content.id);
-    this.#tell("msg:custom", content, buffers);
+    this.tell("msg:custom", content, buffers);
   }
 
   /** Answer what nobody will answer any more. */
   refuse(): void {
     for (const id of [...this.#waiting]) this.hear({ v: 1, id, kind: "err", message: LOST }, []);
-  }
-
-  #tell(event: string, ...args: unknown[]): void {
-    for (const listener of [...(this.#listeners.get(event) ?? [])]) listener(...args);
   }
 }
 

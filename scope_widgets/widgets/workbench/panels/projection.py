@@ -22,6 +22,10 @@ MOST_ROWS = 2000
 MOST_LAYERS = 64
 #: neighbours that are looked for in the plane
 _NEIGHBOURS = 10
+_WITHOUT_FIRST = (
+    "The first token has no point: in most models its stream is many times longer than the others', and would be all "
+    "that there is to see."
+)
 
 
 def make_projection(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
@@ -106,6 +110,7 @@ def _of_prompt(prompt: Prompt) -> tuple[list[Any], list[int], dict[str, Any], Pr
         "samples": np.zeros(len(positions), int),
         "positions": positions,
         "colours": {"position": positions, "mean norm": norms},
+        "left_out": _WITHOUT_FIRST,
     }
     code = [
         "import numpy as np",
@@ -114,7 +119,7 @@ def _of_prompt(prompt: Prompt) -> tuple[list[Any], list[int], dict[str, Any], Pr
         "",
         load_line(scope),
         f"trace = scope.trace({prompt.text!r})",
-        "# the first token's stream is many times longer than the others': it would be all that there is to see",
+        f"left_out = {_WITHOUT_FIRST!r}",
         f"rows = [trace.residual(layer).float().cpu()[1:] for layer in range({len(layers)})]",
         "texts = [trace.tokens]",
         "positions = np.arange(1, len(trace.tokens))",
