@@ -28,7 +28,7 @@ from scope_widgets.models.microscope import Microscope
 ABLATIONS: Final[tuple[CircuitAblation, ...]] = ("counterfactual", "resample", "mean")
 #: what counts as nothing of a recovery, at least: rounding of sums over pairs and draws
 _LEAST: Final = 1e-6
-#: resampling is an expectation: the mean over so many prompts of which a pair is given the activations, at most
+#: resampling is an expectation: the mean over so many prompts that give a pair their activations, at most, by default
 DONORS: Final = 4
 #: pairs of a forward: nothing is shown between them, and of a small model each forward costs more than its products
 AT_ONCE: Final = 64
@@ -43,6 +43,8 @@ class RecoveryRun:
     task : Task
     seed : int
         Of "resample".
+    draws : int, default 4
+        Of "resample": over how many prompts that give a pair their activations the mean is, at most.
 
     Attributes
     ----------
@@ -50,9 +52,9 @@ class RecoveryRun:
         One for each of `ABLATIONS`.
     """
 
-    def __init__(self, scope: Microscope, task: Task, seed: int) -> None:
+    def __init__(self, scope: Microscope, task: Task, seed: int, draws: int = DONORS) -> None:
         self.task = task
-        self.runs = [CircuitRun(scope, task, ablation, seed, draws=DONORS, at_once=AT_ONCE) for ablation in ABLATIONS]
+        self.runs = [CircuitRun(scope, task, ablation, seed, draws=draws, at_once=AT_ONCE) for ablation in ABLATIONS]
         self._known: dict[bytes, Array] = {}
         nothing = np.zeros(self.graph.n_edges, dtype=bool)
         #: [ablation, metric and divergence, pair]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from scope_widgets.circuits.discovery.discover import discover
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.experiments.circuit.circuit import Circuit
 from scope_widgets.heads.score import score_repeated_tokens
 from scope_widgets.ioi.dataset.draw_prompts import prompts
 from scope_widgets.ioi.detection.detect import detect
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.report.entries.components import documented_edges
 from scope_widgets.report.figures import Figure
-from scope_widgets.report.scoring.recovery import AT_ONCE, RecoveryRun
+from scope_widgets.report.scoring.recovery import AT_ONCE, DONORS, RecoveryRun
 from scope_widgets.report.suite import Behaviour, digest_of, pairs_of
 from scope_widgets.report.verification.behaviour_tests import absent
 from scope_widgets.report.writers.nodes import worthwhile, write_nodes
@@ -23,6 +25,8 @@ from scope_widgets.report.writers.written import Writer, Written
 _SPARE = 4
 #: prompts of `ioi.detect`: with fewer weak classes are not found
 _DETECT = 50
+#: edges of a model of which a few dozen are not written one by one: each does too little beside those of the nodes
+_LARGE = 20_000
 #: the customary threshold of an induction head
 _INDUCTION = 0.4
 
@@ -74,8 +78,13 @@ def write_behaviour(
     nodes = write_nodes(looked_at, pool, behaviour.dependences, seed=seed, notes=notes, groups=groups)
     # twice as many: of a template with one pair resampling would put the pair's own corrupted prompt in
     more = min(2 * n, len(pool))
-    run = RecoveryRun(scope, pool[:more], seed)
+    large = looked_at.graph.n_edges > _LARGE
+    run = RecoveryRun(scope, pool[:more], seed, 1 if large else DONORS)
     nodes = worthwhile(run, nodes)
+    if large:
+        circuit = discover(scope, task, "eap-ig", seed=seed)
+        shown = documented_edges(run.graph, [name for entry in nodes for name in entry.components])
+        return Written(nodes, seen, (_circuit_figure(behaviour, circuit.keep(n_edges=max(1, int(shown.sum())))),))
     names = [name for entry in nodes for name in entry.components]
     wiring, circuit = write_wiring(scope, pool, more, names, behaviour.dependences[-1], seed=seed, run=run)
     return Written((*nodes, *wiring), seen, (_circuit_figure(behaviour, circuit),))
