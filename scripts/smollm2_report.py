@@ -18,7 +18,7 @@ BEHAVIOURS = ("ioi", "greater_than", "induction", "agreement", "capitals")
 #: each part is done by all before the next is begun, as it needs what all found
 ROUNDS = ("entries", "effects", "claims", "score")
 #: held-out pairs, pairs that writers look at, and draws of resampling, that two CPU hours have room for
-N, N_DISCOVERY, DRAWS = 16, 12, 2
+N, N_DISCOVERY, DRAWS = 16, 16, 2
 
 
 def main() -> None:

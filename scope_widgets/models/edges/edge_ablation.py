@@ -57,19 +57,22 @@ class EdgeAblation:
         return other
 
     @without_gradients
-    def logits(self, included: Tensor) -> Tensor:
+    def logits(self, included: Tensor, only: Tensor | None = None) -> Tensor:
         """Run circuits.
 
         Parameters
         ----------
         included : Tensor of bool [circuit, edge]
+        only : Tensor of int [prompt], optional
+            Which of the prompts are run, all by default.
 
         Returns
         -------
         Tensor [circuit, prompt, vocabulary]
             Of the last position of each prompt.
         """
-        n_prompts = len(self.clean.token_ids)
+        rows = torch.arange(len(self.clean.token_ids)) if only is None else only
+        n_prompts = len(rows)
         found = self.replaced.new_empty(len(included), n_prompts, self.clean.logits.shape[-1])
         masks = self.replaced.new_zeros(len(included), *self.graph.upstream.shape)
         masks[:, torch.as_tensor(self.graph.upstream)] = included.to(masks)
@@ -85,7 +88,7 @@ class EdgeAblation:
             else:
                 later = circuits[:0]
             for prompts in torch.split(torch.arange(n_prompts), max(1, self._rows_at_once(mixture) // len(circuits))):
-                found[circuits[:, None], prompts] = _Forward(self, mixture, prompts).logits()
+                found[circuits[:, None], prompts] = _Forward(self, mixture, rows[prompts]).logits()
             circuits = later
         return found
 

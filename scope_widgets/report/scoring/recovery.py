@@ -21,6 +21,7 @@ from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
 from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.statistics.rounding import share
 from scope_widgets.experiments.task import Task
+from scope_widgets.models.edges.find_edges import graph_of
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.microscope import Microscope
 
@@ -30,8 +31,16 @@ ABLATIONS: Final[tuple[CircuitAblation, ...]] = ("counterfactual", "resample", "
 _LEAST: Final = 1e-6
 #: resampling is an expectation: the mean over so many prompts that give a pair their activations, at most, by default
 DONORS: Final = 4
-#: pairs of a forward: nothing is shown between them, and of a small model each forward costs more than its products
-AT_ONCE: Final = 64
+#: edges of a large model
+LARGE: Final = 20_000
+#: pairs of a forward of a small and of a large model: of a small one each forward costs more than its products, of a
+#: large one what is computed of padding costs more
+_AT_ONCE: Final = 64, 8
+
+
+def at_once(scope: Microscope) -> int:
+    """Return how many pairs run in one forward."""
+    return _AT_ONCE[graph_of(scope).n_edges > LARGE]
 
 
 class RecoveryRun:
@@ -54,7 +63,12 @@ class RecoveryRun:
 
     def __init__(self, scope: Microscope, task: Task, seed: int, draws: int = DONORS) -> None:
         self.task = task
-        self.runs = [CircuitRun(scope, task, ablation, seed, draws=draws, at_once=AT_ONCE) for ablation in ABLATIONS]
+        first = CircuitRun(scope, task, ABLATIONS[0], seed, at_once=at_once(scope))
+        others = (
+            CircuitRun(scope, task, ablation, seed, draws=draws, at_once=at_once(scope), like=first)
+            for ablation in ABLATIONS[1:]
+        )
+        self.runs = [first, *others]
         self._known: dict[bytes, Array] = {}
         nothing = np.zeros(self.graph.n_edges, dtype=bool)
         #: [ablation, metric and divergence, pair]

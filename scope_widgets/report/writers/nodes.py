@@ -16,7 +16,7 @@ from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.claims.claim import ClaimData
 from scope_widgets.report.entries.components import documented_edges
 from scope_widgets.report.entries.entry import Entry
-from scope_widgets.report.scoring.recovery import AT_ONCE, RecoveryRun
+from scope_widgets.report.scoring.recovery import RecoveryRun, at_once
 from scope_widgets.report.verification.claims import Donated, attention_between, claim_evidence
 from scope_widgets.report.verification.effects import Effects, ablation_evidence
 
@@ -70,7 +70,7 @@ def write_nodes(
         Number of entries: those with the largest effects.
     """
     scope, task, graph, n = run.scope, run.task, run.graph, len(run.task)
-    runs = [run, CircuitRun(scope, task, "resample", seed, at_once=AT_ONCE)]
+    runs = [run, CircuitRun(scope, task, "resample", seed, at_once=at_once(scope), like=run)]
     nodes = [name for name in graph.senders[1:] if name[0] == "m" or int(name[1:].split(".")[0]) not in graph.whole]
     estimated = _estimated(runs, nodes)
     effects = [
