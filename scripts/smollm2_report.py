@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 #: those with built-in writers, the slowest first
 BEHAVIOURS = ("ioi", "greater_than", "induction", "agreement", "capitals")
@@ -47,7 +48,8 @@ def main() -> None:
 
 def _round(name: str, workers: int, begun: float, arguments: list[str]) -> None:
     """Have each behaviour's next part done by a process of its own, so many at once."""
-    waiting, running = list(BEHAVIOURS), {}
+    waiting = list(BEHAVIOURS)
+    running: dict[int, str] = {}
     while waiting or running:
         while waiting and len(running) < workers:
             behaviour = waiting.pop(0)
@@ -66,14 +68,14 @@ def _arguments(options: dict[str, int]) -> list[str]:
     return [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
 
 
-def _part(behaviour: str, folder: Path, options: dict[str, int]) -> None:
+def _part(behaviour: str, folder: Path, options: dict[str, Any]) -> None:
     from scope_widgets import Microscope, report
     from scripts import get_smollm2
 
     report.analyse_part(Microscope.load(get_smollm2.folder()), folder, behaviour, **options)
 
 
-def _summary(folder: Path, options: dict[str, int]) -> None:
+def _summary(folder: Path, options: dict[str, Any]) -> None:
     from scope_widgets import Microscope, report
     from scripts import get_smollm2
 

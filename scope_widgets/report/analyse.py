@@ -166,8 +166,8 @@ def _documented(
         number = hashlib.sha256(sae.W_dec.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
         written.append(("next_token", from_data(steps.get(f"entries of latents of {number}", look_at))))
     documentation = _documentation(scope, own, written, suite)
-    given = {"folder": path / "steps", "suite": suite, "saes": list(indexes or {})}
-    done = verified(documentation, scope, n=n, draws=draws, only=only, **given)
+    saes = list(indexes or {})
+    done = verified(documentation, scope, n=n, draws=draws, folder=path / "steps", suite=suite, saes=saes, only=only)
     return replace(done, architecture=architecture(scope), figures=documentation.figures)
 
 

@@ -269,7 +269,8 @@ class _Forward:
         qkv, graph, classes = self._ablation.qkv[layer], self._graph, self._mixture.classes[layer]
         first = graph.rows(layer).start
         kind = {row: at for at, rows in enumerate(classes) for row in rows}
-        shared, own = qkv.normed(self._stream), ()
+        shared = qkv.normed(self._stream)
+        own: tuple[Tensor, ...] = ()
         if classes:
             added = self._added(self._mixture.parts[:, [first + rows[0] for rows in classes]])
             own = qkv.normed(self._stream[:, None] + added).unbind(1)
