@@ -50,6 +50,7 @@ def _round(name: str, workers: int, begun: float, arguments: list[str]) -> None:
     """Have each behaviour's next part done by a process of its own, so many at once."""
     waiting = list(BEHAVIOURS)
     running: dict[int, str] = {}
+    failed: list[str] = []
     while waiting or running:
         while waiting and len(running) < workers:
             behaviour = waiting.pop(0)
@@ -59,9 +60,11 @@ def _round(name: str, workers: int, begun: float, arguments: list[str]) -> None:
         pid, status, used = os.wait3(0)
         behaviour = running.pop(pid)
         if status:
-            raise SystemExit(f"The part {name!r} of {behaviour} ended with status {os.waitstatus_to_exitcode(status)}.")
+            failed.append(f"the part {name!r} of {behaviour} ended with status {os.waitstatus_to_exitcode(status)}")
         cpu, memory = used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
         print(f"{time.monotonic() - begun:6.0f} s: {name} of {behaviour}, {cpu:.0f} CPU s, {memory:.1f} GB", flush=True)
+    if failed:
+        raise SystemExit(f"Go on with the same command: {'; '.join(failed)}.")
 
 
 def _arguments(options: dict[str, int]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -31,6 +30,7 @@ from scope_widgets.models.edges.edge_ablation import EdgeAblation
 from scope_widgets.models.edges.find_edges import graph_of
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.guards.restore_on_exit import without_gradients
+from scope_widgets.models.memory_estimate import free_host_memory
 from scope_widgets.models.microscope import Microscope
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -279,6 +279,6 @@ def _free(scope: Microscope) -> float | None:
     if scope.model.device.type == "cuda":
         return float(torch.cuda.mem_get_info(scope.model.device)[0])
     try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (ValueError, OSError, AttributeError):
+        return float(free_host_memory())  # what holds files counts as free
+    except ValueError:
         return None

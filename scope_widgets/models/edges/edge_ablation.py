@@ -146,7 +146,7 @@ class _InputMixture:
 
     def _classes(self, rows: slice) -> list[list[int]]:
         """Return which rows of a layer read the same in all circuits; without those that read the stream alone."""
-        parts = self.parts[:, rows].transpose(0, 1).flatten(1).cpu().numpy()
+        parts = (self.parts[:, rows] != 0).transpose(0, 1).flatten(1).cpu().numpy()  # all have one sign
         found: dict[bytes, list[int]] = {}
         for row in np.flatnonzero(parts.any(1)).tolist():
             found.setdefault(parts[row].tobytes(), []).append(row)
