@@ -1,7 +1,7 @@
 """Document SmolLM2-135M (30 layers, 70,651 edges): ``python -m scripts.smollm2_report --folder FOLDER``.
 
-Two CPU hours at most, an hour with two processes of one thread each, one behaviour each at a time. What is finished is
-kept in the folder, so that it can be stopped. It prints the CPU seconds of each part, and the score of each behaviour.
+Processes of one thread each do one behaviour each at a time; one takes 4 to 15 GB. What is finished is kept in the
+folder, so that it can be stopped. It prints the CPU seconds of each part, and the score of each behaviour.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 BEHAVIOURS = ("ioi", "greater_than", "induction", "agreement", "capitals")
 #: each part is done by all before the next is begun, as it needs what all found
 ROUNDS = ("entries", "effects", "claims", "score")
-#: held-out pairs, pairs that writers look at, and draws of resampling, that two CPU hours have room for
+#: held-out pairs, pairs that writers look at, and draws of resampling, chosen for two CPU hours
 N, N_DISCOVERY, DRAWS = 16, 16, 2
 
 
