@@ -1,6 +1,6 @@
 """Report: what a model is, written down as entries with claims that can be run, verified and scored."""
 
-from scope_widgets.report.analyse import analyse, write
+from scope_widgets.report.analyse import analyse, analyse_part, write
 from scope_widgets.report.architecture import architecture
 from scope_widgets.report.documentation import Documentation, document, schema
 from scope_widgets.report.entries.entry import Entry, Evidence
@@ -34,6 +34,7 @@ __all__ = [
     "Writer",
     "Written",
     "analyse",
+    "analyse_part",
     "architecture",
     "digest_of",
     "document",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -21,7 +22,8 @@ from scope_widgets.report.figures import Figure
 from scope_widgets.report.fingerprint import fingerprint
 from scope_widgets.report.pages.markdown import summary
 from scope_widgets.report.suite import SUITE, Behaviour, Suite
-from scope_widgets.report.verification.finished_steps import FinishedSteps, key_of
+from scope_widgets.report.verification.finished_steps import FinishedSteps, UnfinishedByOthersError, key_of
+from scope_widgets.report.verification.verify import verified
 from scope_widgets.report.writers.behaviours import WRITERS
 from scope_widgets.report.writers.features import write_features
 from scope_widgets.report.writers.files import from_data, to_data
@@ -41,6 +43,7 @@ def analyse(
     indexes: Mapping[SAE, FeatureIndex] | None = None,
     n: int = 64,
     n_discovery: int = 32,
+    draws: int = 4,
     seed: int | None = 0,
     suite: Suite = SUITE,
 ) -> Documentation:
@@ -64,6 +67,8 @@ def analyse(
         Number of held-out pairs of each behaviour.
     n_discovery : int, default 32
         Number of pairs that writers look at.
+    draws : int, default 4
+        Of resampling when entries are tested: see `Documentation.verify`.
     seed : int or None, default 0
         Of the pairs that writers look at; those of verification have a hash of the documentation.
     suite : Suite, default report.SUITE
@@ -88,31 +93,82 @@ def analyse(
     True
     """
     path = check_folder(folder)
+    done = _documented(scope, path, entries, writers, indexes, n, n_discovery, draws, seed_of(seed), suite)
+    write(done, path)
+    return done
+
+
+def analyse_part(
+    scope: Microscope,
+    folder: str | Path,
+    behaviour: str,
+    *,
+    writers: Mapping[str, Writer] | None = None,
+    n: int = 64,
+    n_discovery: int = 32,
+    draws: int = 4,
+    seed: int | None = 0,
+    suite: Suite = SUITE,
+) -> None:
+    """Do those steps of `analyse` for one behaviour that need nothing of others that is not finished yet.
+
+    With a process for each behaviour a model is documented on several cores: each does its part four times (entries,
+    effects, claims, score), the next time when all have done it; `analyse` then finds all of it in the folder.
+
+    Parameters
+    ----------
+    scope : Microscope
+    folder : str or Path
+    behaviour : str
+    writers, n, n_discovery, draws, seed, suite
+        As those of `analyse`, which is to be given the same.
+
+    Raises
+    ------
+    ValueError
+        For a behaviour that the suite does not have.
+
+    Examples
+    --------
+    >>> from scope_widgets import report
+    >>> report.analyse_part(scope, folder, "capitals", n=8)
+    """
+    suite[behaviour]
+    with contextlib.suppress(UnfinishedByOthersError):
+        path = check_folder(folder)
+        _documented(scope, path, (), writers, None, n, n_discovery, draws, seed_of(seed), suite, behaviour)
+
+
+def _documented(
+    scope: Microscope, path: Path, entries: Iterable[Entry | dict[str, Any]], writers: Mapping[str, Writer] | None,
+    indexes: Mapping[SAE, FeatureIndex] | None, n: int, n_discovery: int, draws: int, seed: int, suite: Suite,
+    only: str | None = None,
+) -> Documentation:  # fmt: skip
+    """Return what `analyse` does; `only` is that of `FinishedSteps`, with what it raises."""
     path.mkdir(parents=True, exist_ok=True)
-    seed = seed_of(seed)
     own = [Entry.from_data(one) if isinstance(one, dict) else one for one in entries]
     for entry in own:
         suite[entry.behaviour]
     model = fingerprint(scope)
     _check_other(path, model)
-    key = key_of("writers 3", model, suite.version, str(n_discovery), str(seed), *map(str, versions().items()))
-    steps = FinishedSteps(path / "steps", key)
-    written = []
+    key = key_of("writers 4", model, suite.version, str(n_discovery), str(seed), *map(str, versions().items()))
+    steps = FinishedSteps(path / "steps", key, only)
+    by_behaviour = {}
     chosen = WRITERS if writers is None else writers
-    for behaviour in tqdm(suite.behaviours, desc="Writing entries", unit="behaviour", leave=False):
-        if (writer := chosen.get(behaviour.name)) is not None:
-            look = partial(_look, writer, scope, behaviour, n_discovery, seed)
-            name = f"entries of {behaviour.name} by {getattr(writer, '__name__', 'a writer')}"
-            written.append((behaviour.name, from_data(steps.get(name, look))))
+    for behaviour in tqdm(steps.own_first(suite.names), desc="Writing entries", unit="behaviour", leave=False):
+        if (writer := chosen.get(behaviour)) is not None:
+            look = partial(_look, writer, scope, suite[behaviour], n_discovery, seed)
+            name = f"entries of {behaviour} by {getattr(writer, '__name__', 'a writer')}"
+            by_behaviour[behaviour] = from_data(steps.get(name, look, behaviour))
+    written = [(name, by_behaviour[name]) for name in suite.names if name in by_behaviour]
     for sae, index in (indexes or {}).items():
         look_at = partial(_look_at, scope, sae, index, n_discovery, seed, suite)
         number = hashlib.sha256(sae.W_dec.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
         written.append(("next_token", from_data(steps.get(f"entries of latents of {number}", look_at))))
     documentation = _documentation(scope, own, written, suite)
-    done = documentation.verify(scope, n=n, folder=path / "steps", suite=suite, saes=list(indexes or {}))
-    done = replace(done, architecture=architecture(scope), figures=documentation.figures)
-    write(done, path)
-    return done
+    saes = list(indexes or {})
+    done = verified(documentation, scope, n=n, draws=draws, folder=path / "steps", suite=suite, saes=saes, only=only)
+    return replace(done, architecture=architecture(scope), figures=documentation.figures)
 
 
 def _look(writer: Writer, scope: Microscope, behaviour: Behaviour, n: int, seed: int) -> dict[str, Any]:

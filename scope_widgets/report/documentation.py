@@ -159,6 +159,7 @@ class Documentation(Result):
         scope: Microscope,
         *,
         n: int = 64,
+        draws: int = 4,
         folder: str | Path | None = None,
         suite: Suite = SUITE,
         saes: SAE | Iterable[SAE] = (),
@@ -184,6 +185,9 @@ class Documentation(Result):
             The model that it is of.
         n : int, default 64
             Number of held-out pairs of each behaviour.
+        draws : int, default 4
+            Of resampling: over how many prompts that give a pair their activations the mean is, at most. Fewer take
+            less time, and the interval of the score is wider.
         folder : str or Path, optional
             Where each finished step is kept: a run that was killed goes on from there, to the same bytes.
         suite : Suite, default report.SUITE
@@ -202,7 +206,7 @@ class Documentation(Result):
             For a documentation of another model, or another version of the suite.
         """
         done: Documentation = _above("verification.verify").verified(
-            self, scope, n=n, folder=folder, suite=suite, saes=saes
+            self, scope, n=n, draws=draws, folder=folder, suite=suite, saes=saes
         )
         return done
 

@@ -385,3 +385,29 @@ def test_damaged_circuits_of_latents_are_refused():
         change(made)
         with pytest.raises(ValueError, match=message):
             Circuit.from_json(json.dumps(made))
+
+
+def test_what_nobody_reads_is_not_run(scope, task, monkeypatch):
+    """Few edges, many of which lead nowhere: the same as when all blocks run, and an MLP that nobody reads does not."""
+    from scope_widgets.models.edges import edge_ablation
+
+    run = trials.CircuitRun(scope, task, "mean")
+    rng = np.random.default_rng(0)
+    masks = rng.random((6, run.graph.n_edges)) < 0.05
+    masks[0] = False
+    masks[0, run.graph.find("a0.h0", "logits")] = True
+    ran = []
+    hooks = [
+        block.down.register_forward_hook(lambda *_, layer=layer: ran.append(layer))
+        for layer, block in enumerate(scope.anatomy.blocks)
+    ]
+    found = run.measure(masks)
+    ran.clear()
+    run.measure(masks[:1])
+    assert set(ran) <= {scope.n_layers - 1}
+    for hook in hooks:
+        hook.remove()
+    monkeypatch.setattr(edge_ablation, "_that_matter", lambda graph, given: given)
+    monkeypatch.setattr(edge_ablation._Forward, "_leaves_out_mlp", lambda self, layer: False)
+    monkeypatch.setattr(edge_ablation._Forward, "_runs", lambda self, layer: True)
+    np.testing.assert_allclose(found, run.measure(masks), atol=1e-5)

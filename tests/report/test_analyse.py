@@ -56,6 +56,30 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(model, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_parts_by_behaviour_end_with_the_bytes_of_one_run(model, tmp_path):
+    other = dataclasses.replace(SUITE.behaviours[0], name="again")
+    suite = report.Suite("two", (*SUITE.behaviours, other))
+
+    def write(scope, behaviour, *, n, seed):
+        made = (dataclasses.replace(entry, behaviour=behaviour.name, id="") for entry in entries())
+        return report.Written(tuple(made), ("00" * 8,))
+
+    options = {"writers": {"repeated": write, "again": write}, "suite": suite, "n": 8, "n_discovery": 4}
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    report.analyse(model, whole, **options)
+    steps = [0]
+    for _ in ("entries", "effects", "claims", "score"):
+        for name in ("again", "repeated"):
+            report.analyse_part(model, parts, name, **options)
+            steps.append(len(list((parts / "steps").glob("*.json"))))
+    assert steps == sorted(steps)
+    assert steps[-1] == len(list((whole / "steps").glob("*.json")))
+    report.analyse(model, parts, **options)
+    assert digests(parts) == digests(whole)
+    with pytest.raises(ValueError, match="no behaviour 'ioi'"):
+        report.analyse_part(model, parts, "ioi", **options)
+
+
 @pytest.fixture(scope="module")
 def model():
     return planted(three=True)

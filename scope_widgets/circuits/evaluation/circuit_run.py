@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -31,6 +30,7 @@ from scope_widgets.models.edges.edge_ablation import EdgeAblation
 from scope_widgets.models.edges.find_edges import graph_of
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.guards.restore_on_exit import without_gradients
+from scope_widgets.models.memory_estimate import free_host_memory
 from scope_widgets.models.microscope import Microscope
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -60,6 +60,8 @@ class CircuitRun:
         none gives twice. There are no more than pairs of a group, less one.
     at_once : int, optional
         Number of pairs of a forward; few by default, so that an interrupted analysis has some.
+    like : CircuitRun, optional
+        Of the same pairs under another ablation: its runs of the prompts are taken over.
 
     Attributes
     ----------
@@ -85,6 +87,7 @@ class CircuitRun:
         bar: tqdm[Any] | None = None,
         draws: int = 1,
         at_once: int | None = None,
+        like: CircuitRun | None = None,
     ) -> None:
         check_ablation(ablation, CircuitAblation)
         if not len(task):
@@ -107,12 +110,14 @@ class CircuitRun:
         short = bar is not None or len(self._parts) < 2
         work = 3 * scope.n_layers * len(self._parts)
         with tqdm(total=work, desc="Running the pairs", unit="layer", leave=False, disable=short) as own:
-            self._prepare(rows, own if bar is None else bar)
+            self._prepare(rows, own if bar is None else bar, None if like is None else like._outputs)
 
-    def _prepare(self, rows: list[list[list[int]]], bar: tqdm[Any]) -> None:
+    def _prepare(
+        self, rows: list[list[list[int]]], bar: tqdm[Any], known: list[ComponentOutputs] | None = None
+    ) -> None:
         """Run the clean and the corrupted prompts, and no edges."""
         scope, task = self.scope, self.task
-        outputs = [component_outputs(scope, some, self.graph.whole, bar.update) for some in rows]
+        outputs = known or [component_outputs(scope, some, self.graph.whole, bar.update) for some in rows]
         clean, corrupted = outputs[: len(self._parts)], outputs[len(self._parts) :]
         logits = torch.empty(len(task), clean[0].logits.shape[-1], device=clean[0].logits.device)
         for part, one in zip(self._parts, clean, strict=True):
@@ -122,6 +127,8 @@ class CircuitRun:
         self.full: Array = self.metric.checked(logits, "clean").numpy()
         self.floor: float = self.metric.floor(scope, logits)
         own = self.ablation == "counterfactual"
+        if own:  # it keeps both whatever happens
+            self._outputs = outputs
         if not own:
             self._written = self._on_corrupted(corrupted)
         self._ablations = [
@@ -198,11 +205,13 @@ class CircuitRun:
         for part, edges in zip(self._parts, self._ablations, strict=True):
             for draw in np.flatnonzero(self._weights[:, part].any(1)).tolist():
                 one = edges.replacing(self._replacement(part, draw)) if draw else edges
-                logits = one.logits(masks.to(edges.replaced.device)).flatten(0, 1)
-                rows = torch.tensor(part, device=logits.device).repeat(len(masks))
+                which = np.flatnonzero(self._weights[draw, part])  # of a small group all gave before
+                pairs = [part[at] for at in which]
+                logits = one.logits(masks.to(edges.replaced.device), torch.as_tensor(which)).flatten(0, 1)
+                rows = torch.tensor(pairs, device=logits.device).repeat(len(masks))
                 for metric, values in zip(metrics, found, strict=True):
                     value = metric.of(logits, rows).double().cpu().reshape(len(masks), -1).numpy()
-                    values[:, part] += value * self._weights[draw, part]
+                    values[:, pairs] += value * self._weights[draw, pairs]
         for metric, values in zip(metrics, found, strict=True):
             if np.isnan(values).any():
                 wrong = int(np.isnan(values).any(1).sum())
@@ -270,6 +279,6 @@ def _free(scope: Microscope) -> float | None:
     if scope.model.device.type == "cuda":
         return float(torch.cuda.mem_get_info(scope.model.device)[0])
     try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (ValueError, OSError, AttributeError):
+        return float(free_host_memory())  # what holds files counts as free
+    except ValueError:
         return None

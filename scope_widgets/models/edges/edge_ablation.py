@@ -8,13 +8,16 @@ rest.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
-from scope_widgets.models.architecture.qkv_projections import QKV_SITES, qkv_projections
+from scope_widgets.models.architecture.qkv_projections import QKV_SITES, Projection, qkv_projections
 from scope_widgets.models.edges.component_outputs import ComponentOutputs, by_head
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
@@ -54,19 +57,22 @@ class EdgeAblation:
         return other
 
     @without_gradients
-    def logits(self, included: Tensor) -> Tensor:
+    def logits(self, included: Tensor, only: Tensor | None = None) -> Tensor:
         """Run circuits.
 
         Parameters
         ----------
         included : Tensor of bool [circuit, edge]
+        only : Tensor of int [prompt], optional
+            Which of the prompts are run, all by default.
 
         Returns
         -------
         Tensor [circuit, prompt, vocabulary]
             Of the last position of each prompt.
         """
-        n_prompts = len(self.clean.token_ids)
+        rows = torch.arange(len(self.clean.token_ids)) if only is None else only
+        n_prompts = len(rows)
         found = self.replaced.new_empty(len(included), n_prompts, self.clean.logits.shape[-1])
         masks = self.replaced.new_zeros(len(included), *self.graph.upstream.shape)
         masks[:, torch.as_tensor(self.graph.upstream)] = included.to(masks)
@@ -82,7 +88,7 @@ class EdgeAblation:
             else:
                 later = circuits[:0]
             for prompts in torch.split(torch.arange(n_prompts), max(1, self._rows_at_once(mixture) // len(circuits))):
-                found[circuits[:, None], prompts] = _Forward(self, mixture, prompts).logits()
+                found[circuits[:, None], prompts] = _Forward(self, mixture, rows[prompts]).logits()
             circuits = later
         return found
 
@@ -94,7 +100,9 @@ class EdgeAblation:
 
     def _mixture(self, masks: Tensor, nothing: bool, *, from_start: bool = False) -> _InputMixture:
         """Return the mixture of circuits; from the first layer where blocks cannot be left out."""
-        mixture = _InputMixture.of(self.graph, masks, nothing)
+        # a bias after a norm depends on what is normed, whoever reads it
+        normed = any(block.attention_norm is not None for block in self.scope.anatomy.blocks)
+        mixture = _InputMixture.of(self.graph, masks, nothing, all_read=normed)
         if from_start or not self.clean.alone:
             mixture.start = mixture.n_shared = 0
         return mixture
@@ -103,7 +111,7 @@ class EdgeAblation:
         """Return how many rows (a circuit on a prompt) may run at once."""
         d_model, width = self.scope.d_model, self.clean.token_ids.shape[1]
         # what is written, the inputs of one layer's attention, and the model's own
-        vectors = len(mixture.used) - mixture.n_shared + 3 * mixture.most_rows + 24
+        vectors = len(mixture.used) - mixture.n_shared + 3 * mixture.most_classes + 24
         return max(1, _MOST_BYTES // (4 * d_model * width * vectors))
 
 
@@ -117,6 +125,9 @@ class _InputMixture:
     parts : Tensor [circuit, receiver, used sender]
         What of each sender's difference (written less replaced) is added to the shared stream.
     used : Tensor of int [used sender]
+    classes : list of list of list of int
+        Of each layer's attention: which of its rows read the same in all circuits. Those that read the shared stream
+        alone are left out.
     """
 
     def __init__(self, graph: Graph, of_written: bool, parts: Tensor) -> None:
@@ -125,25 +136,49 @@ class _InputMixture:
         self.parts = parts[..., self.used]
         self.index = {int(sender): at for at, sender in enumerate(self.used)}
         differs = self.parts.any(0).any(-1)  # [receiver]
-        self.rows = [differs[graph.rows(layer)].nonzero().flatten() for layer in range(graph.n_layers)]
-        self.most_rows = max(map(len, self.rows), default=0)
+        self.classes = [self._classes(graph.rows(layer)) for layer in range(graph.n_layers)]
+        self.most_classes = max(map(len, self.classes), default=0)
         first_row = int(differs.nonzero()[0]) if bool(differs.any()) else len(differs) - 1
         #: the first layer that is not as in the clean run
         self.start = first_row // (graph.n_inputs + 1) if of_written else 0
         #: how many of the used senders are before it, and so write the same in every circuit
         self.n_shared = int((self.used < graph.n_before(self.start)).sum()) if self.start else 0
 
+    def _classes(self, rows: slice) -> list[list[int]]:
+        """Return which rows of a layer read the same in all circuits; without those that read the stream alone."""
+        parts = (self.parts[:, rows] != 0).transpose(0, 1).flatten(1).cpu().numpy()  # all have one sign
+        found: dict[bytes, list[int]] = {}
+        for row in np.flatnonzero(parts.any(1)).tolist():
+            found.setdefault(parts[row].tobytes(), []).append(row)
+        return list(found.values())
+
     @classmethod
-    def of(cls, graph: Graph, masks: Tensor, nothing: bool) -> _InputMixture:
+    def of(cls, graph: Graph, masks: Tensor, nothing: bool, *, all_read: bool) -> _InputMixture:
         """Return the mixture with the fewest differing senders; `masks` [circuit, receiver, sender] of 0 and 1.
 
         Where every replacement is zero (`nothing`), no input that reads nothing else may be made by a subtraction:
-        a norm would make its rounding large.
+        a norm would make its rounding large. Unless `all_read`, what does not come to the logits is left out.
         """
         out = masks - torch.as_tensor(graph.upstream, device=masks.device).to(masks)
         of_written = int(out.any(0).any(0).sum()) <= int(masks.any(0).any(0).sum())
         of_written = of_written and not (nothing and bool((masks.sum(-1) == 0).any()))
+        if not (of_written or all_read):
+            masks = _that_matter(graph, masks)
         return cls(graph, of_written, out if of_written else masks)
+
+
+def _that_matter(graph: Graph, masks: Tensor) -> Tensor:
+    """Return circuits without the edges from which nothing comes to the logits, `[circuit, receiver, sender]`."""
+    found = torch.zeros_like(masks)
+    found[:, -1] = masks[:, -1]
+    heard = masks[:, -1] > 0  # [circuit, sender]
+    for layer in reversed(range(graph.n_layers)):
+        rows = graph.rows(layer)
+        for some in (slice(rows.stop, rows.stop + 1), rows):
+            read = torch.stack([heard[:, owners].any(1) for owners in graph.owner[some]], 1)  # [circuit, receiver]
+            found[:, some] = masks[:, some] * read[..., None]
+            heard = heard | found[:, some].any(1)
+    return found
 
 
 class _Forward:
@@ -187,7 +222,12 @@ class _Forward:
             value = self._mixed(final) if layer == n_layers - 1 else nothing
             wrapped.envoy(blocks[layer].block).skip((value,) if self._ablation.clean.in_tuple else value)
         for layer in range(start, n_layers):
-            self._block(wrapped, layer, nothing)
+            if layer == n_layers - 1 or self._runs(layer):
+                self._block(wrapped, layer, nothing)
+            else:
+                wrapped.envoy(blocks[layer].block).skip((nothing,) if self._ablation.clean.in_tuple else nothing)
+                first = self._graph.n_before(layer)
+                self._add(first, self._graph.n_heads + 1, nothing, self._bias[layer])
         if start < n_layers:
             put(wrapped.envoy(blocks[-1].block), self._mixed(final))
 
@@ -214,6 +254,10 @@ class _Forward:
             # under a norm a bias is as large as the norm's scale in this run makes it
             bias = own.reshape(self._n, -1, *own.shape[1:]) if normed else bias
         self._add(first_head, graph.n_heads, whole, bias)
+        if self._leaves_out_mlp(layer):
+            wrapped.envoy(block.mlp).skip(nothing)
+            self._add(first_head + graph.n_heads, 1, nothing)
+            return
         if not graph.parallel:
             put(wrapped.envoy(block.attention_out), self._mixed(mlp) / block.attention_scale)
         out = unwrap(wrapped.envoy(block.mlp_out).output).reshape(whole.shape) * block.mlp_scale
@@ -221,23 +265,37 @@ class _Forward:
         self._add(first_head + graph.n_heads, 1, out)
 
     def _project(self, wrapped: NNsightModel, layer: int) -> None:
-        """Make queries, keys and values: all from the shared stream, then those anew that read something else."""
-        qkv, graph, rows = self._ablation.qkv[layer], self._graph, self._mixture.rows[layer]
+        """Make queries, keys and values: once for all rows that read the same, and not those of heads nobody reads."""
+        qkv, graph, classes = self._ablation.qkv[layer], self._graph, self._mixture.classes[layer]
+        first = graph.rows(layer).start
+        kind = {row: at for at, rows in enumerate(classes) for row in rows}
         shared = qkv.normed(self._stream)
+        own: tuple[Tensor, ...] = ()
+        if classes:
+            added = self._added(self._mixture.parts[:, [first + rows[0] for rows in classes]])
+            own = qkv.normed(self._stream[:, None] + added).unbind(1)
         starts = dict(zip(QKV_SITES, (0, graph.n_heads, graph.n_heads + graph.n_kv_heads), strict=True))
-        parts = self._mixture.parts[:, graph.rows(layer)][:, rows]
-        own = qkv.normed(self._stream[:, None] + self._added(parts))
+        every = self._mixture.of_written or self._scope.anatomy.blocks[layer].attention_norm is not None
         for projection in qkv.projections:
-            made = type(projection.module).forward(projection.module, shared)
-            made = made.expand(self._n, *made.shape[1:]).clone()
-            for site, columns in projection.columns.items():
-                first, stop = torch.searchsorted(rows, rows.new_tensor([0, len(columns)]) + starts[site]).tolist()
-                if first == stop:
-                    continue
-                some = columns.to(rows.device)[rows[first:stop] - starts[site]]
-                new = torch.einsum("crbpd,drk->cbprk", own[:, first:stop], projection.matrix[:, some])
-                made[..., some] = new if projection.bias is None else new + projection.bias[some]
+            columns: dict[int, list[Tensor]] = {}  # by class, -1 for the shared stream
+            for site, of_heads in projection.columns.items():
+                for row, some in enumerate(of_heads, starts[site]):
+                    if every or self._used(graph.owner[first + row]):
+                        columns.setdefault(kind.get(row, -1), []).append(some)
+            made = self._made(projection, {at: torch.cat(some) for at, some in columns.items()}, (*own, shared))
             wrapped.envoy(projection.module).skip(made.flatten(0, 1))
+
+    def _made(self, projection: Projection, columns: dict[int, Tensor], inputs: Sequence[Tensor]) -> Tensor:
+        """Return what a matrix makes of several inputs, some columns of each; zeros where it is asked for none."""
+        matrix, bias = projection.matrix, projection.bias
+        if [len(some) for some in columns.values()] == [matrix.shape[1]]:
+            made: Tensor = type(projection.module).forward(projection.module, inputs[next(iter(columns))])
+            return made.expand(self._n, *made.shape[1:])
+        made = matrix.new_zeros(self._n, *inputs[-1].shape[1:-1], matrix.shape[1])
+        for at, some in columns.items():
+            some = some.to(matrix.device)
+            made[..., some] = linear(inputs[at], matrix.T[some], None if bias is None else bias[some])
+        return made
 
     def _mixed(self, receiver: int) -> Tensor:
         """Return what a receiver reads, `[row, position, d_model]`."""
@@ -252,8 +310,22 @@ class _Forward:
     def _rows(self, value: Tensor) -> Tensor:
         return value.expand(self._n, *value.shape[1:]).flatten(0, 1)
 
-    def _used(self, senders: range) -> bool:
+    def _used(self, senders: Iterable[int]) -> bool:
         return any(sender in self._mixture.index for sender in senders)
+
+    def _runs(self, layer: int) -> bool:
+        """Return whether anything reads what a block writes."""
+        first = self._graph.n_before(layer)
+        normed = self._scope.anatomy.blocks[layer].attention_norm is not None  # its bias is read, see `_block`
+        used = self._used(range(first, first + self._graph.n_heads + 1))
+        return used or normed or self._mixture.of_written or not self._ablation.clean.alone
+
+    def _leaves_out_mlp(self, layer: int) -> bool:
+        """Return whether nothing reads what an MLP writes, and it is one whose output is known to be one tensor."""
+        block = self._scope.anatomy.blocks[layer]
+        plain = block.down is not None and block.down is not block.mlp and not self._graph.parallel
+        read = self._mixture.of_written or self._used([self._graph.n_before(layer) + self._graph.n_heads])
+        return plain and not read
 
     def _record(self, start: int, written: Tensor) -> None:
         """Record what senders from `start` on wrote, `[sender, circuit or 1, prompt, position, d_model]`."""

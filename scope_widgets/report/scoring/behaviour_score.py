@@ -14,7 +14,7 @@ from scope_widgets.experiments.statistics.rounding import share
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.entries.components import random_alike
-from scope_widgets.report.scoring.recovery import ABLATIONS, Recovered, RecoveryRun
+from scope_widgets.report.scoring.recovery import ABLATIONS, DONORS, Recovered, RecoveryRun
 
 #: random documentations of the same size, and which of them a documentation must beat
 RANDOM: Final = 20
@@ -66,7 +66,7 @@ class BehaviourScore:
 
 
 def score_edges(
-    scope: Microscope, task: Task, mask: Mask, *, weight: float, n_entries: int, seed: int
+    scope: Microscope, task: Task, mask: Mask, *, weight: float, n_entries: int, seed: int, draws: int = DONORS
 ) -> tuple[BehaviourScore, Array]:
     """Return the score of a set of edges on the pairs of a behaviour, and its values in the bootstrap, `[draw]`.
 
@@ -80,8 +80,10 @@ def score_edges(
     n_entries : int
     seed : int
         Of random documentations, of "resample" and of the bootstrap.
+    draws : int, default 4
+        Of "resample", see `RecoveryRun`.
     """
-    run = RecoveryRun(scope, task, seed)
+    run = RecoveryRun(scope, task, seed, draws)
     graph = run.graph
     measured = run.measure(np.concatenate([mask[None], random_alike(graph, mask, RANDOM, seed)]))
     size = 1 - int(mask.sum()) / graph.n_edges

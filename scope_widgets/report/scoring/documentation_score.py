@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
 
 def score_of(
-    documentation: Documentation, scope: Microscope, suite: Suite, *, n: int, steps: FinishedSteps, bar: tqdm[Any]
+    documentation: Documentation,
+    scope: Microscope,
+    suite: Suite,
+    *,
+    n: int,
+    draws: int,
+    steps: FinishedSteps,
+    bar: tqdm[Any],
 ) -> TransparencyScore:
     """Return the score of what is verified; entries that are not have no part in it, nor in its prompts.
 
@@ -35,34 +42,35 @@ def score_of(
     seen. Whatever other entries were submitted leave the score as it is, bit for bit.
     """
     graph = graph_of(scope)
-    found: list[BehaviourScore] = []
-    draws = np.zeros(DRAWS)
-    for name, weight in suite.weights.items():
+    found: dict[str, BehaviourScore] = {}
+    samples = np.zeros(DRAWS)
+    for name in steps.own_first(suite.names):
+        weight = suite.weights[name]
         entries = [one for one in documentation.of("verified") if one.behaviour == name and one.kind != "feature"]
         mask = documented_edges(graph, [part for entry in entries for part in entry.components])
         if not mask.any():
             reason = "not documented: no entry of it was verified"
             if refused := {one.reason for one in documentation.of("untested") if one.behaviour == name and one.reason}:
                 reason = min(refused)
-            found.append(BehaviourScore(name, weight, n_all=graph.n_edges, reason=reason))
+            found[name] = BehaviourScore(name, weight, n_all=graph.n_edges, reason=reason)
         else:
             seed = _seed(documentation, entries)
-            scored = partial(_scored, documentation, scope, suite, name, mask, entries, n, seed)
-            said = steps.get(f"{name} score {seed}", scored)
-            found.append(decode(encode(said["score"]), BehaviourScore, "score"))
-            draws = draws + weight * np.asarray(said["draws"])
+            scored = partial(_scored, documentation, scope, suite, name, mask, entries, n, draws, seed)
+            said = steps.get(f"{name} score {seed}", scored, name)
+            found[name] = decode(encode(said["score"]), BehaviourScore, "score")
+            samples = samples + weight * np.asarray(said["draws"])
         bar.update()
-    low, high = np.percentile(draws, [2.5, 97.5])
+    low, high = np.percentile(samples, [2.5, 97.5])
     return TransparencyScore(
         value=float(low),
-        total=float(sum(one.weight * one.value for one in found)),
+        total=float(sum(one.weight * one.value for one in found.values())),
         high=float(high),
-        behaviours=tuple(found),
+        behaviours=tuple(found[name] for name in suite.names),
         suite=suite.version,
         provenance=Provenance(
             scope.model_id,
             scope.revision,
-            ablation="the worst of counterfactual, resample and mean",
+            ablation=f"the worst of counterfactual, resample (up to {draws} prompts give to each) and mean",
             note=f"lower end of the 95 % interval over {n} held-out prompts of each behaviour that is documented",
         ),
     )
@@ -70,12 +78,13 @@ def score_of(
 
 def _scored(
     documentation: Documentation, scope: Microscope, suite: Suite, name: str, mask: Any, entries: list[Entry], n: int,
-    seed: int,
+    draws: int, seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     pairs = pairs_of(scope, suite[name], n=n, seed=seed, seen=documentation.discovery.get(name, []))
     weight = suite.weights[name]
-    score, draws = score_edges(scope, pairs, mask, weight=weight, n_entries=len(entries), seed=seed)
-    return {"score": vars(score), "draws": draws}
+    n_entries = len(entries)
+    score, samples = score_edges(scope, pairs, mask, weight=weight, n_entries=n_entries, seed=seed, draws=draws)
+    return {"score": vars(score), "draws": samples}
 
 
 def _seed(documentation: Documentation, entries: list[Entry]) -> int:

@@ -21,6 +21,7 @@ from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
 from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.statistics.rounding import share
 from scope_widgets.experiments.task import Task
+from scope_widgets.models.edges.find_edges import graph_of
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.microscope import Microscope
 
@@ -28,10 +29,18 @@ from scope_widgets.models.microscope import Microscope
 ABLATIONS: Final[tuple[CircuitAblation, ...]] = ("counterfactual", "resample", "mean")
 #: what counts as nothing of a recovery, at least: rounding of sums over pairs and draws
 _LEAST: Final = 1e-6
-#: resampling is an expectation: the mean over so many prompts of which a pair is given the activations, at most
+#: resampling is an expectation: the mean over so many prompts that give a pair their activations, at most, by default
 DONORS: Final = 4
-#: pairs of a forward: nothing is shown between them, and of a small model each forward costs more than its products
-AT_ONCE: Final = 64
+#: edges of a large model
+LARGE: Final = 20_000
+#: pairs of a forward of a small and of a large model: of a small one each forward costs more than its products, of a
+#: large one what is computed of padding costs more
+_AT_ONCE: Final = 64, 8
+
+
+def at_once(scope: Microscope) -> int:
+    """Return how many pairs run in one forward."""
+    return _AT_ONCE[graph_of(scope).n_edges > LARGE]
 
 
 class RecoveryRun:
@@ -43,6 +52,8 @@ class RecoveryRun:
     task : Task
     seed : int
         Of "resample".
+    draws : int, default 4
+        Of "resample": over how many prompts that give a pair their activations the mean is, at most.
 
     Attributes
     ----------
@@ -50,9 +61,14 @@ class RecoveryRun:
         One for each of `ABLATIONS`.
     """
 
-    def __init__(self, scope: Microscope, task: Task, seed: int) -> None:
+    def __init__(self, scope: Microscope, task: Task, seed: int, draws: int = DONORS) -> None:
         self.task = task
-        self.runs = [CircuitRun(scope, task, ablation, seed, draws=DONORS, at_once=AT_ONCE) for ablation in ABLATIONS]
+        first = CircuitRun(scope, task, ABLATIONS[0], seed, at_once=at_once(scope))
+        others = (
+            CircuitRun(scope, task, ablation, seed, draws=draws, at_once=at_once(scope), like=first)
+            for ablation in ABLATIONS[1:]
+        )
+        self.runs = [first, *others]
         self._known: dict[bytes, Array] = {}
         nothing = np.zeros(self.graph.n_edges, dtype=bool)
         #: [ablation, metric and divergence, pair]

@@ -42,6 +42,8 @@ class BehaviourTests:
         Digests of the prompts that entries were found on.
     steps : FinishedSteps
         What is finished.
+    draws : int
+        Of "resample", see `RecoveryRun`.
 
     Attributes
     ----------
@@ -50,10 +52,17 @@ class BehaviourTests:
     """
 
     def __init__(
-        self, scope: Microscope, behaviour: Behaviour, n: int, seed: int, seen: Sequence[str], steps: FinishedSteps
+        self,
+        scope: Microscope,
+        behaviour: Behaviour,
+        n: int,
+        seed: int,
+        seen: Sequence[str],
+        steps: FinishedSteps,
+        draws: int,
     ) -> None:
         self.scope, self.behaviour, self.n, self.seed = scope, behaviour, n, seed
-        self._steps = steps
+        self._steps, self._draws = steps, draws
         self._donated: dict[tuple[str, ...], Donated] = {}
         self.missing = ""
         try:
@@ -74,7 +83,7 @@ class BehaviourTests:
     @cached_property
     def recovery(self) -> RecoveryRun:
         """The model on the pairs, with each of three ablations."""
-        return RecoveryRun(self.scope, self.task, self.seed)
+        return RecoveryRun(self.scope, self.task, self.seed, self._draws)
 
     @cached_property
     def graph(self) -> Graph:
@@ -160,7 +169,7 @@ class BehaviourTests:
         return {"status": status, "reason": reason, "evidence": [_data(one) for one in found]}
 
     def _keep(self, name: str, compute: Callable[[], Any]) -> Any:
-        return self._steps.get(f"{self.behaviour.name} {name}", compute)
+        return self._steps.get(f"{self.behaviour.name} {name}", compute, self.behaviour.name)
 
 
 def absent(run: CircuitRun) -> str:

@@ -20,7 +20,7 @@ from scope_widgets.report.claims.donors import donors
 from scope_widgets.report.claims.roles import positions, value
 from scope_widgets.report.entries.components import taken_out
 from scope_widgets.report.entries.entry import Entry, Evidence, TestName
-from scope_widgets.report.scoring.recovery import AT_ONCE
+from scope_widgets.report.scoring.recovery import at_once
 
 #: share of the effect that activations of prompts that agree must keep
 KEPT = 0.8
@@ -52,7 +52,9 @@ class Donated:
             return
         self.task = pool.only(self.pairs)
         self.agree, self.disagree = (
-            CircuitRun(scope, replace(self.task, corrupted=[given[pair][0] for pair in self.pairs]), at_once=AT_ONCE)
+            CircuitRun(
+                scope, replace(self.task, corrupted=[given[pair][0] for pair in self.pairs]), at_once=at_once(scope)
+            )
             for given in (agree, other)
         )
         #: which pair of the pool a pair's donor that does not agree was

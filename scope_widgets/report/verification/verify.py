@@ -32,19 +32,26 @@ def verified(
     scope: Microscope,
     *,
     n: int,
+    draws: int,
     folder: str | Path | None,
     suite: Suite,
     saes: SAE | Iterable[SAE],
+    only: str | None = None,
 ) -> Documentation:
-    """Return the documentation with evidence, statuses and the score; the options are those of `verify`."""
-    n = checked_count("n", n)
+    """Return the documentation with evidence, statuses and the score; the options are those of `verify`.
+
+    `only` is that of `FinishedSteps`, with what it raises.
+    """
+    n, draws = checked_count("n", n), checked_count("draws", draws)
     documentation.check(scope, suite)
     for entry in documentation.entries:
         suite[entry.behaviour]
     digest = documentation.digest
     sources: list[SAE] = [saes] if isinstance(saes, SAE) else list(saes)
     used = [f"{name} {number}" for name, number in sorted(versions().items())]
-    steps = FinishedSteps(folder, key_of("verification 4", digest, str(n), *map(_of_sae, sources), *used))
+    steps = FinishedSteps(
+        folder, key_of("verification 5", digest, str(n), str(draws), *map(_of_sae, sources), *used), only
+    )
     seed = int(digest[:12], 16)
     found: dict[str, Entry] = {}
     first: dict[str, str] = {}
@@ -57,12 +64,12 @@ def verified(
     waiting = [entry for entry in found.values() if entry.status == "untested"]
     tests: dict[str, BehaviourTests] = {}
     with tqdm(total=3 * len(suite.names), desc="Verifying", unit="step", leave=False) as bar:
-        for name in suite.names:
+        for name in steps.own_first(suite.names):
             own = [entry for entry in waiting if entry.behaviour == name and entry.kind != "feature"]
             if own:
                 bar.set_description(f"Verifying {name}: ablations")
                 seen = documentation.discovery.get(name, [])
-                tests[name] = BehaviourTests(scope, suite[name], n, seed, seen, steps)
+                tests[name] = BehaviourTests(scope, suite[name], n, seed, seen, steps, draws)
                 for entry in own:
                     found[entry.id] = tests[name].ablation(entry)
             bar.update()
@@ -71,7 +78,7 @@ def verified(
             if entry.kind == "feature":
                 found[entry.id] = features.of(entry)
         _correct(found)
-        for name in suite.names:
+        for name in steps.own_first(suite.names):
             if name in tests:
                 bar.set_description(f"Verifying {name}: claims")
                 for entry in [one for one in found.values() if _goes_on(one, name)]:
@@ -85,7 +92,7 @@ def verified(
         entries = tuple(found[entry.id] for entry in documentation.entries)
         done = replace(documentation, entries=entries, provenance=_provenance(scope, seed, n))
         bar.set_description("Scoring")
-        score = score_of(done, scope, suite, n=n, steps=steps, bar=bar)
+        score = score_of(done, scope, suite, n=n, draws=draws, steps=steps, bar=bar)
     return replace(done, score=score)
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from scope_widgets.circuits.discovery.discover import discover
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.experiments.circuit.circuit import Circuit
 from scope_widgets.heads.score import score_repeated_tokens
 from scope_widgets.ioi.dataset.draw_prompts import prompts
 from scope_widgets.ioi.detection.detect import detect
+from scope_widgets.models.edges.find_edges import graph_of
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.report.entries.components import documented_edges
 from scope_widgets.report.figures import Figure
-from scope_widgets.report.scoring.recovery import AT_ONCE, RecoveryRun
+from scope_widgets.report.scoring.recovery import DONORS, LARGE, RecoveryRun, at_once
 from scope_widgets.report.suite import Behaviour, digest_of, pairs_of
 from scope_widgets.report.verification.behaviour_tests import absent
 from scope_widgets.report.writers.nodes import worthwhile, write_nodes
@@ -68,14 +71,19 @@ def write_behaviour(
         pool = pool[: max(1, len(pool) // 2)]
     task = pool[:n]
     seen = tuple(dict.fromkeys(digest_of(row) for row in pool.clean))
-    looked_at = CircuitRun(scope, task, "counterfactual", seed, at_once=AT_ONCE)
+    looked_at = CircuitRun(scope, task, "counterfactual", seed, at_once=at_once(scope))
     if why := absent(looked_at):
         return Written(seen=seen, reason=why)
     nodes = write_nodes(looked_at, pool, behaviour.dependences, seed=seed, notes=notes, groups=groups)
+    large = looked_at.graph.n_edges > LARGE
     # twice as many: of a template with one pair resampling would put the pair's own corrupted prompt in
-    more = min(2 * n, len(pool))
-    run = RecoveryRun(scope, pool[:more], seed)
+    more = n if large else min(2 * n, len(pool))
+    run = RecoveryRun(scope, pool[:more], seed, 1 if large else DONORS)
     nodes = worthwhile(run, nodes)
+    if large:  # single edges are not written: each does too little beside those between its nodes
+        circuit = discover(scope, task, "eap-ig", seed=seed)
+        shown = documented_edges(run.graph, [name for entry in nodes for name in entry.components])
+        return Written(nodes, seen, (_circuit_figure(behaviour, circuit.keep(n_edges=max(1, int(shown.sum())))),))
     names = [name for entry in nodes for name in entry.components]
     wiring, circuit = write_wiring(scope, pool, more, names, behaviour.dependences[-1], seed=seed, run=run)
     return Written((*nodes, *wiring), seen, (_circuit_figure(behaviour, circuit),))
@@ -84,8 +92,11 @@ def write_behaviour(
 def write_ioi(scope: Microscope, behaviour: Behaviour, *, n: int = 40, seed: int = 0) -> Written:
     """Return entries about indirect-object identification, with the classes that `ioi.detect` finds.
 
-    Name movers and their backups are a group. Parameters and what is returned are those of `write_behaviour`.
+    Name movers and their backups are a group. Of a large model classes are not looked for, which takes longer than all
+    else. Parameters and what is returned are those of `write_behaviour`.
     """
+    if graph_of(scope).n_edges > LARGE:
+        return write_behaviour(scope, behaviour, n=n, seed=seed)
     try:
         drawn = prompts(scope, n=max(n, _DETECT), seed=seed)
     except ValueError as error:

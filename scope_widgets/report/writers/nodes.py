@@ -8,13 +8,15 @@ from typing import Final
 
 import numpy as np
 
+from scope_widgets._progress import tqdm
+from scope_widgets.circuits.discovery.edge_scores import gradient_layers, score_by_gradient
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.claims.claim import ClaimData
 from scope_widgets.report.entries.components import documented_edges
 from scope_widgets.report.entries.entry import Entry
-from scope_widgets.report.scoring.recovery import AT_ONCE, RecoveryRun
+from scope_widgets.report.scoring.recovery import RecoveryRun, at_once
 from scope_widgets.report.verification.claims import Donated, attention_between, claim_evidence
 from scope_widgets.report.verification.effects import Effects, ablation_evidence
 
@@ -37,6 +39,8 @@ ATTENDS: Final = (
 _LEAST_EFFECT, _LEAST_ATTENTION = 0.02, 0.3
 #: what must be kept on discovery prompts, and the lower end of its interval: other prompts may show less
 _KEPT, _LOW = 0.88, 0.7
+#: nodes that are taken out one by one, the others are estimated; and gradients of that estimate
+_EXACT, _STEPS = 64, 5
 
 
 def write_nodes(
@@ -66,11 +70,15 @@ def write_nodes(
         Number of entries: those with the largest effects.
     """
     scope, task, graph, n = run.scope, run.task, run.graph, len(run.task)
-    runs = [run, CircuitRun(scope, task, "resample", seed, at_once=AT_ONCE)]
-    effects = [Effects(run, lambda name, compute: compute(), seed) for run in runs]
+    runs = [run, CircuitRun(scope, task, "resample", seed, at_once=at_once(scope), like=run)]
+    nodes = [name for name in graph.senders[1:] if name[0] == "m" or int(name[1:].split(".")[0]) not in graph.whole]
+    estimated = _estimated(runs, nodes)
+    effects = [
+        Effects(run, lambda name, compute: compute(), seed, some) for run, some in zip(runs, estimated, strict=True)
+    ]
     found = []
-    for name in graph.senders[1:]:
-        if name.startswith("a") and int(name[1:].split(".")[0]) in graph.whole:
+    for name in nodes:
+        if name in estimated[0]:
             continue
         entry = Entry("mlp" if name.startswith("m") else "head", (name,), task.name, {"depends_on": ["END"]})
         size = max(abs(float(one.of(entry).mean() / one.run.scale)) for one in effects)
@@ -97,6 +105,25 @@ def write_nodes(
                 entries.append(replace(tried, note=(notes or {}).get(name, ""), group=(groups or {}).get(name, "")))
                 break
     return tuple(entries)
+
+
+def _estimated(runs: Sequence[CircuitRun], nodes: Sequence[str]) -> list[dict[str, float]]:
+    """Return under each ablation an estimate of the effects of nodes that are not worth a run of their own.
+
+    Those beyond the first `_EXACT` by attribution (EAP-IG: what a node writes differently, times the gradient), the
+    larger share of the metric under any ablation counting; none where there are no more.
+    """
+    if len(nodes) <= _EXACT:
+        return [{} for _ in runs]
+    graph = runs[0].graph
+    sums = []
+    for run in runs:
+        with tqdm(total=gradient_layers(run, _STEPS), desc="Ranking nodes", unit="layer", leave=False) as bar:
+            scores = score_by_gradient(run, _STEPS, bar)
+        sums.append(np.bincount(graph.edges[1], weights=np.nan_to_num(scores), minlength=len(graph.senders)))
+    shares = np.max([np.abs(one) / max(abs(run.scale), 1e-30) for one, run in zip(sums, runs, strict=True)], axis=0)
+    order = sorted(nodes, key=lambda name: (-shares[graph.sender(name)], graph.sender(name)))
+    return [{name: float(one[graph.sender(name)]) for name in order[_EXACT:]} for one in sums]
 
 
 def worthwhile(run: RecoveryRun, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
