@@ -63,6 +63,7 @@ class BehaviourTests:
     ) -> None:
         self.scope, self.behaviour, self.n, self.seed = scope, behaviour, n, seed
         self._steps, self._draws = steps, draws
+        #: of the roles that were asked for last: what two runs of all pairs write is much of a large model
         self._donated: dict[tuple[str, ...], Donated] = {}
         self.missing = ""
         try:
@@ -152,6 +153,7 @@ class BehaviourTests:
     def _claim(self, entry: Entry) -> dict[str, Any]:
         roles = entry.parsed.roles
         if roles not in self._donated:
+            self._donated.clear()
             self._donated[roles] = Donated(self.scope, self.pool, self.n, roles, self.seed)
         donated = self._donated[roles]
         status: Status = "untested"

@@ -81,7 +81,9 @@ def verified(
         for name in steps.own_first(suite.names):
             if name in tests:
                 bar.set_description(f"Verifying {name}: claims")
-                for entry in [one for one in found.values() if _goes_on(one, name)]:
+                # those of one set of roles together: its donors are run once, and dropped
+                going = [one for one in found.values() if _goes_on(one, name)]
+                for entry in sorted(going, key=lambda one: one.parsed.roles):
                     found[entry.id] = tests[name].claim(entry)
                 left = [one for one in found.values() if _goes_on(one, name)]
                 bar.set_description(f"Verifying {name}: leaving one out")

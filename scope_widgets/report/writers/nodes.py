@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from scope_widgets._progress import tqdm
+from scope_widgets._types import Array
 from scope_widgets.circuits.discovery.edge_scores import gradient_layers, score_by_gradient
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.experiments.task import Task
@@ -86,25 +87,35 @@ def write_nodes(
             found.append((size, entry))
     found = sorted(found, key=lambda one: (-one[0], one[1].components))[:most]
     attention = _attention(scope, task) if any(entry.kind == "head" for _, entry in found) else {}
-    known: dict[tuple[str, ...], Donated] = {}
-    entries = []
+    waiting: list[tuple[Entry, Array, list[Entry]]] = []
     for _, entry in found:
         evidence, which = ablation_evidence(effects, entry, seed)
-        if evidence.p >= 0.05:
-            continue
-        for claim in _claims(entry, dependences, attention):
-            tried = replace(entry, claim=claim, id="")
-            roles = tried.parsed.roles
-            if roles not in known:
-                known[roles] = Donated(scope, pool, n, roles, seed)
-            if not known[roles].enough:
-                continue
-            said = claim_evidence(known[roles], tried, effects[which].of(tried), seed)
-            if all(one.passed and (one.test != "agree" or (one.effect >= _KEPT and one.low >= _LOW)) for one in said):
-                name = entry.components[0]
-                entries.append(replace(tried, note=(notes or {}).get(name, ""), group=(groups or {}).get(name, "")))
-                break
-    return tuple(entries)
+        if evidence.p < 0.05:
+            tried = [replace(entry, claim=claim, id="") for claim in _claims(entry, dependences, attention)]
+            waiting.append((entry, effects[which].of(entry), tried))
+    chosen: dict[str, Entry] = {}
+    while waiting:
+        # the claims of one set of roles, of all entries: the runs of its donors are dropped before the next are made
+        roles = waiting[0][2][0].parsed.roles
+        donated = Donated(scope, pool, n, roles, seed)
+        for entry, lost, tried in waiting:
+            while tried and tried[0].parsed.roles == roles and entry.id not in chosen:
+                if _holds(donated, claim := tried.pop(0), lost, seed):
+                    chosen[entry.id] = claim
+        del donated
+        waiting = [one for one in waiting if one[2] and one[0].id not in chosen]
+    texts = [(chosen[entry.id], entry.components[0]) for _, entry in found if entry.id in chosen]
+    return tuple(
+        replace(entry, note=(notes or {}).get(name, ""), group=(groups or {}).get(name, "")) for entry, name in texts
+    )
+
+
+def _holds(donated: Donated, entry: Entry, lost: Array, seed: int) -> bool:
+    """Return whether a claim holds on the discovery prompts, so well that it may be expected to on others."""
+    said = claim_evidence(donated, entry, lost, seed) if donated.enough else []
+    return bool(said) and all(
+        one.passed and (one.test != "agree" or (one.effect >= _KEPT and one.low >= _LOW)) for one in said
+    )
 
 
 def _estimated(runs: Sequence[CircuitRun], nodes: Sequence[str]) -> list[dict[str, float]]:
