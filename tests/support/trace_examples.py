@@ -8,6 +8,7 @@ import torch
 
 from scope_widgets._provenance import Provenance
 from scope_widgets.traces.attention_scoring import AttentionScoring
+from scope_widgets.traces.trace import Trace
 
 WORDS = [
     "When", " Mary", " and", " John", " went", " to", " the", " store", ",", " John", " gave", " a", " drink", " to",
@@ -17,6 +18,7 @@ WORDS = [
 class FakeTrace:
     """As much of a Trace as the view asks for."""
 
+    __class__ = Trace  # type: ignore[assignment]  # it passes for one, as a mock with a spec does
     model_id = "somewhere/SmolLM2-135M"
     prompt = "When Mary and John"
     values = captured = ("attention",)
