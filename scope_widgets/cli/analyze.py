@@ -111,9 +111,10 @@ def _finished(settings: dict[str, Any], options: argparse.Namespace) -> Analysis
             words = child.last_words()
         except KeyboardInterrupt:
             child.interrupt()
-            for message in child.unheard():
-                progress.hear(message)
-            raise KeyboardInterrupt(progress.interrupted()) from None
+            heard = AnalysisProgress(quiet=True)
+            for message in child.said():
+                heard.hear(message)
+            raise KeyboardInterrupt(heard.interrupted()) from None
         finally:
             progress.clear()
             child.close()

@@ -50,7 +50,9 @@ class ChildProcess:
             start_new_session=True,  # Ctrl-C reaches it through this process alone, once
         )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._said: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it is gone already: its end says why
             self._process.stdin.write(json.dumps(asked) + "\n")
@@ -85,11 +87,10 @@ class ChildProcess:
             self._process.kill()
             self._process.wait()
 
-    def unheard(self) -> Iterator[dict[str, Any]]:
-        """Yield what it had said before its end and `messages` has not yielded."""
-        with contextlib.suppress(queue.Empty):
-            while (line := self._lines.get(timeout=1.0)) is not None:
-                yield json.loads(line)
+    def said(self) -> Iterator[dict[str, Any]]:
+        """Yield all that it said before its end: one that Ctrl-C came upon was taken, and not heard."""
+        self._reader.join(timeout=1.0)
+        yield from map(json.loads, list(self._said))
 
     def last_words(self, lines: int = 12) -> str:
         """Return the end of what it wrote to stderr."""
@@ -109,5 +110,6 @@ class ChildProcess:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
+            self._said.append(line)
             self._lines.put(line)
         self._lines.put(None)
