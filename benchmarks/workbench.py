@@ -195,7 +195,7 @@ def _drag(page: Any, track: Any, moves: int, server: Any) -> tuple[float, float,
     seen = page.evaluate("[window.moves, window.paints]")
 
     def forget() -> str:
-        sides = [side for visit in server.app.app.state.visits.all() for side in visit.page.sides.values()]
+        sides = [side for one in server.app.app.state.open_pages.all() for side in one.page.sides.values()]
         panels = [panel.view for side in sides for panel in side.panels.values() if panel.kind == "steering"]
         said = [view._session.cache_info() for view in panels]
         for view in panels:  # what the session remembers is no measure of what it computes
