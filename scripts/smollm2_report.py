@@ -1,6 +1,6 @@
 """Document SmolLM2-135M (30 layers, 70,651 edges): ``python -m scripts.smollm2_report --folder FOLDER``.
 
-Processes of one thread each do one behaviour each at a time; one takes 4 to 15 GB. What is finished is kept in the
+Processes of one thread each do one behaviour each at a time; one takes up to 6.2 GB. What is finished is kept in the
 folder, so that it can be stopped. It prints the CPU seconds of each part, and the score of each behaviour.
 """
 

@@ -187,7 +187,7 @@ class Documentation(Result):
             Number of held-out pairs of each behaviour.
         draws : int, default 4
             Of resampling: over how many prompts that give a pair their activations the mean is, at most. Fewer take
-            less time, and the interval of the score is wider.
+            less time, and R hangs more on which they are.
         folder : str or Path, optional
             Where each finished step is kept: a run that was killed goes on from there, to the same bytes.
         suite : Suite, default report.SUITE

@@ -61,7 +61,7 @@ class CircuitRun:
     at_once : int, optional
         Number of pairs of a forward; few by default, so that an interrupted analysis has some.
     like : CircuitRun, optional
-        Of the same pairs under another ablation: its runs of the prompts are taken over.
+        Counterfactual, of the same pairs and as many `at_once`: its runs of the prompts are taken over.
 
     Attributes
     ----------
