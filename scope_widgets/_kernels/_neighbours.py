@@ -125,8 +125,8 @@ def _candidates(
 class _Blocks:
     """Blocks of points, whose products are oneDNN's where torch has it.
 
-    On an AMD EPYC it multiplies float32 twice as fast as `torch.mm`. NumPy's product was nearly as fast, but its threads
-    wait for each other on a busy machine.
+    On an AMD EPYC it multiplies float32 twice as fast as `torch.mm`. NumPy's product was nearly as fast, but its
+    threads wait for each other on a busy machine.
     """
 
     def __init__(self, x: Tensor) -> None:
