@@ -13,9 +13,12 @@ const saved: Saved = {
 };
 
 /** A page whose server answers every request at once; `laid` are the layouts that it was told. */
-function opened(state: object = {}): { page: PageState; laid: Saved[]; bar: FakeModel } {
+function opened(
+  state: object = {},
+  heads: unknown[] = [],
+): { page: PageState; laid: Saved[]; bar: FakeModel; model: FakeModel } {
   const laid: Saved[] = [];
-  const bar = new FakeModel({ selection_id: "s", selected_heads: [], selected_tokens: [] });
+  const bar = new FakeModel({ selection_id: "s", selected_heads: heads, selected_tokens: [] });
   const model = new FakeModel({
     sides: { a: { bar: "bar", model: "demo", prompt: "I think", tokens: [] } },
     panels: [],
@@ -29,7 +32,7 @@ function opened(state: object = {}): { page: PageState; laid: Saved[]; bar: Fake
     queueMicrotask(() => model.tell("msg:custom", { v: 1, id: content.id, kind: "res", data: {} }));
   };
   const page = new PageState({ models: new Map([["bar", bar]]) } as any, model as any, new AbortController().signal);
-  return { page, laid, bar };
+  return { page, laid, bar, model };
 }
 
 beforeEach(() => {
@@ -39,10 +42,10 @@ beforeEach(() => {
 
 test("a window that is only opened shows what was last laid out, and tells nobody how it stands", async () => {
   for (const state of [{}, { before: JSON.stringify(saved) }, { layout: JSON.stringify(saved) }]) {
-    const { page, laid } = opened(state);
+    const { page, laid } = opened(state, "layout" in state ? saved.heads : []);
     await page.begin(undefined, undefined);
     await vi.advanceTimersByTimeAsync(10_000);
-    if ("before" in state) expect(page.saved()).toEqual(saved);
+    if ("before" in state || "layout" in state) expect(page.saved()).toEqual(saved);
     expect(laid).toEqual([]);
     expect(JSON.parse(sessionStorage.getItem(KEPT)!)).toEqual(page.saved()); // a reload finds it
   }
@@ -69,4 +72,39 @@ test("each change is told once: panels, prompts and what is selected", async () 
   bar.arrive("selected_heads", [[3, 0]]);
   await vi.advanceTimersByTimeAsync(1000);
   expect(laid[1]!.heads).toEqual([[3, 0]]);
+});
+
+test("a page that is reloaded before it told of a panel has it, and tells then", async () => {
+  const before = opened();
+  await before.page.begin(undefined, undefined);
+  before.page.add("lens");
+  const kept = JSON.parse(sessionStorage.getItem(KEPT)!); // the tab is reloaded now
+  expect(before.laid).toEqual([]);
+  const panels = kept.layout.columns.flat().map((panel: object) => ({ ...panel, view: "view", bundle: "lens" }));
+  const after = opened({ panels, layout: JSON.stringify(saved) });
+  await after.page.begin(undefined, kept);
+  expect(after.page.saved()).toEqual(kept);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(after.laid).toEqual([kept]);
+});
+
+test("a panel that is closed and comes back before the server has closed it is made again", async () => {
+  const panel = { ...saved.layout.columns[0]![0]!, view: "view", bundle: "lens" };
+  const { page, model } = opened({ panels: [panel], layout: JSON.stringify(saved) });
+  const asked: string[] = [];
+  model.send = ({ id, name }: any) => {
+    asked.push(name);
+    setTimeout(() => {
+      model.arrive("panels", name === "remove" ? [] : [panel]);
+      model.tell("msg:custom", { v: 1, id, kind: "res", data: {} });
+    }, 100);
+  };
+  await page.begin(undefined, undefined);
+  page.close("aaaa");
+  page.undo();
+  expect(page.pending.peek().get("aaaa")?.state).toBe("running");
+  await vi.advanceTimersByTimeAsync(350);
+  expect(asked).toEqual(["remove", "add"]);
+  expect(page.viewOf("aaaa")).toEqual(panel);
+  expect(page.pending.peek().size).toBe(0);
 });

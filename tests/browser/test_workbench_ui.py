@@ -172,6 +172,12 @@ def test_a_second_window_opens_as_was_last_laid_out_and_writes_nothing(page: Any
         assert sorted(one["id"] for column in written for one in column) == sorted(panels(second))  # the last change
 
 
+def scroll_to_top(page: Any) -> None:
+    """Turn the wheel until the page is at its top; Chromium drops a turn that meets a smooth scroll of the page."""
+    while page.evaluate("scrollY") > 0:
+        page.mouse.wheel(0, -5000)
+
+
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_a_new_panel_comes_into_sight_and_has_the_focus(page: Any, motion: Any) -> None:
     page.emulate_media(reduced_motion=motion)
@@ -197,8 +203,7 @@ def test_a_new_panel_comes_into_sight_and_has_the_focus(page: Any, motion: Any) 
     )
     assert page.evaluate("[...scrolled]") == ["instant" if motion == "reduce" else "smooth"]
     page.mouse.move(4, 450)
-    while page.evaluate("scrollY") > 0:
-        page.mouse.wheel(0, -5000)  # and whoever goes away is not carried back
+    scroll_to_top(page)  # and whoever goes away is not carried back
     page.locator("[role=separator]").first.dispatch_event("keydown", {"key": "ArrowDown"})  # the column grows
     view_page.rested(page)
     assert page.evaluate("scrollY") == 0
@@ -322,8 +327,7 @@ def test_runs_are_shown_as_they_come_in_a_frame_without_scripts(
         run.log({"loss": 0.5})
     frame.get_by_text("another", exact=True).first.wait_for()  # it has come by itself
     frame.get_by_text("done", exact=True).nth(1).wait_for()
-    page.mouse.wheel(0, -5000)  # Chromium knows that the pointer is on a frame only where it has scrolled beneath it
-    until(page, "() => scrollY === 0")
+    scroll_to_top(page)  # Chromium knows that the pointer is on a frame only where it has scrolled beneath it
     page.locator(".fp-frame").hover()
     with tracking.run(served.workspace.files.folder / "third"):
         pass

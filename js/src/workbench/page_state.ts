@@ -63,6 +63,8 @@ export class PageState {
   readonly #panels = signal<ReadonlyMap<string, ServerPanel>>(new Map());
   readonly #said = signal<{ text: string; isError: boolean }>({ text: "", isError: false });
   readonly #requests: Requests;
+  /** Panels whose views are still there, though their removal is asked for. */
+  readonly #removals = new Map<string, Promise<unknown>>();
   #model: SocketModel;
   #saving: ReturnType<typeof setTimeout> | undefined;
   #before: Layout | undefined;
@@ -157,7 +159,7 @@ export class PageState {
     const stop = new AbortController();
     this.#put(id, { state: "running", text: "", done: 0, total: 0, stop });
     try {
-      if (this.#panels.peek().has(id)) await this.ask("remove", { panel: id });
+      if (this.#panels.peek().has(id)) await this.#remove(id);
       await this.ask(
         "add",
         { panel: id, kind: spec.kind, side: spec.side, options: make ? { ...options, make } : options },
@@ -182,7 +184,7 @@ export class PageState {
 
   /** Leave the options as they are, where there is a view already. */
   leaveOptions(id: string): void {
-    if (this.#panels.peek().has(id)) this.#settle(id);
+    if (this.#hasView(id)) this.#settle(id);
     else this.close(id);
   }
 
@@ -230,12 +232,25 @@ export class PageState {
         pending.stop?.abort();
         this.#settle(id);
       }
-    for (const id of this.#panels.peek().keys()) if (!wanted.has(id)) void this.attempt("remove", { panel: id });
+    for (const id of this.#panels.peek().keys()) if (!wanted.has(id)) void this.#remove(id);
     for (const panel of wanted.values())
-      if (!this.#panels.peek().has(panel.id) && !this.#pending.peek().has(panel.id) && this.#isThere(panel))
+      if (!this.#hasView(panel.id) && !this.#pending.peek().has(panel.id) && this.#isThere(panel))
         if (this.#isAsking(panel)) this.#put(panel.id, { state: "asking", text: "", done: 0, total: 0 });
         else void this.run(panel.id, { ...panel.options });
     this.#save();
+  }
+
+  #hasView(id: string): boolean {
+    return this.#panels.peek().has(id) && !this.#removals.has(id);
+  }
+
+  #remove(id: string): Promise<unknown> {
+    let removal = this.#removals.get(id);
+    if (!removal) {
+      removal = this.attempt("remove", { panel: id }).finally(() => this.#removals.delete(id));
+      this.#removals.set(id, removal);
+    }
+    return removal;
   }
 
   #isThere(panel: PanelSpec): boolean {
@@ -289,13 +304,14 @@ export class PageState {
   /** Begin: as the server has it, as a link or the tab says, as it was last laid out, or as a page begins. */
   async begin(linked: Saved | undefined, kept: Saved | undefined): Promise<void> {
     await this.#open(linked, kept);
-    this.#remember(JSON.stringify(this.saved()));
+    this.#told = this.#model.get("layout") || JSON.stringify(this.saved());
     this.#followPrompts();
   }
 
   async #open(linked: Saved | undefined, kept: Saved | undefined): Promise<void> {
-    // where its panels are there the page was reloaded, maybe before it told of its last change
-    const server = layouts.parsed(this.#model.get("layout")) ?? (this.#panels.peek().size ? kept : undefined);
+    const told = layouts.parsed(this.#model.get("layout"));
+    // a page that is reloaded has maybe not told of its last change
+    const server = told || this.#panels.peek().size ? (kept ?? told) : undefined;
     if (server && !linked) {
       this.#layout.value = server.layout;
       this.#go(server.layout);
@@ -349,23 +365,19 @@ export class PageState {
     };
   }
 
-  /** Tell the server and the tab how the page stands, a moment after the last change; nothing where it is as before. */
+  /** Tell the tab how the page stands, and a moment after the last change the server, where it is not as before. */
   #save(): void {
+    if (!this.#told) return;
+    sessionStorage.setItem(KEPT, JSON.stringify(this.saved()));
     clearTimeout(this.#saving);
     this.#saving = setTimeout(() => {
-      if (this.#told && JSON.stringify(this.saved()) !== this.#told) void this.keep();
+      if (JSON.stringify(this.saved()) !== this.#told) void this.keep();
     }, SAVE_AFTER);
   }
 
   async keep(): Promise<void> {
-    const text = JSON.stringify(this.saved());
-    this.#remember(text);
-    await this.attempt("layout", { text });
-  }
-
-  #remember(text: string): void {
-    this.#told = text;
-    sessionStorage.setItem(KEPT, text);
+    this.#told = JSON.stringify(this.saved());
+    await this.attempt("layout", { text: this.#told });
   }
 
   /** Prompts and the selection are kept as the panels are. */
