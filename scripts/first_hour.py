@@ -5,7 +5,8 @@ which other work on the machine changes little.
 
 ``python -m scripts.first_hour dist/*cp311-abi3*.whl`` (or ``scope-widgets`` of an index). What is ours is measured
 apart: the installation of our wheel alone, and our cell from the key to the painted view, when torch and transformers
-are imported already. It needs Chromium and playwright, as the tests do; ``--constraints`` goes to pip.
+are imported already. It needs Chromium and playwright, as the tests do; ``--constraints`` goes to pip. With ``--uv``
+that installs instead, without its cache.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("package", help="a wheel, or the name that an index has it by")
     parser.add_argument("--python", default=sys.executable, help="the Python that the environment is made with")
+    parser.add_argument("--uv", action="store_true", help="install with uv, which must be installed, and not with pip")
     parser.add_argument("--constraints", help="a file of versions for pip, such as of a torch without CUDA")
     options = parser.parse_args(arguments)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -98,10 +100,14 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Seconds]:
     package = str(Path(options.package).resolve()) if options.package.endswith(".whl") else options.package
     constraints = ["-c", Path(options.constraints).resolve()] if options.constraints else []
     run(options.python, "-m", "venv", folder / "env")
-    parts["pip install, with all that it needs and JupyterLab"] = run(
-        python, "-m", "pip", "install", "-q", *constraints, package, "jupyterlab"
-    )
-    ours = run(python, "-m", "pip", "install", "-q", "--no-deps", "--force-reinstall", package)
+    install: list[object] = [python, "-m", "pip", "install", "-q"]
+    if options.uv:
+        install = [Path(sys.executable).with_name("uv"), "pip", "install", "-q", "--python", python, "--no-cache"]
+        if links := environment.get("PIP_FIND_LINKS"):
+            install += ["--find-links", links]
+    name = f"{'uv ' * options.uv}pip install, with all that it needs and JupyterLab"
+    parts[name] = run(*install, *constraints, package, "jupyterlab")
+    ours = run(*install, "--no-deps", "--force-reinstall", package)
     parts.update(_in_jupyterlab(python, home, environment))
     total = functools.reduce(Seconds.plus, parts.values())
     parts["of which our wheel alone is installed in"] = ours

@@ -62,15 +62,15 @@ _UI = "tests/browser/test_workbench_ui.py::"
 _NBCONVERT = "tests/widgets/test_base.py::test_nbconvert_without_widget_state_shows_the_still"
 _GITHUB = "tests/browser/test_github.py::test_each_view_leaves_a_picture_or_a_table"
 _SERVER = "tests/browser/test_code_server.py::test_a_saved_notebook_shows_its_pictures"
-_TOO_MANY = "Not run, because it is the same page and manager as in JupyterLab, where it was."
+_OTHER_THEME = "Not run, because it is the same page and manager as in JupyterLab, where it was."
+_STEERED = _HOSTS + "test_a_slider_steers_in_jupyter"
+_WORKBENCH = _HOSTS + "test_a_workbench_in_jupyter"
+_MARIMO = _HOSTS + "test_a_slider_steers_in_a_dark_marimo"
 _PAPER = "Not run, because saved pictures are on white paper in a dark host too."
-_MARIMO_DARK = "Not run, because no test sets marimo's theme; views read it from the page as elsewhere."
 _MARIMO_SAVED = "Not run, because a marimo notebook is code without outputs."
-_STEER = "Not run, because the workbench there has the panel, and no test drags it."
 _FRAME = "Not run, because a workbench is several views in one output, of which the test has one at a time."
 _COLAB_DARK = "Not run, because what Colab tells its frames of its theme is not public."
 _NO_CELLS = "Not run, because there are no cells beside the views; programs use [its API](workbench_api.md)."
-_DARK_OF_PAGE = "Not run, because no test of its page sets the scheme."
 #: what is shown there is a saved picture
 PICTURES = (_SERVER, _NBCONVERT, _GITHUB)
 
@@ -79,18 +79,18 @@ HOSTS: dict[str, tuple[str, ...]] = {
     "JupyterLab": (
         _HOSTS + "test_jupyter",
         _HOSTS + "test_jupyter",
-        _HOSTS + "test_a_slider_steers_in_jupyterlab",
-        _HOSTS + "test_a_workbench_in_jupyterlab",
+        _STEERED,
+        _WORKBENCH,
         _HOSTS + "test_jupyter",
         _SAVED,
     ),
-    "Notebook 7": (_HOSTS + "test_jupyter", _HOSTS + "test_jupyter", _TOO_MANY, _TOO_MANY, _TOO_MANY, _SAVED),
+    "Notebook 7": (_HOSTS + "test_jupyter", _HOSTS + "test_jupyter", _STEERED, _WORKBENCH, _OTHER_THEME, _SAVED),
     "marimo": (
         _HOSTS + "test_marimo",
         _HOSTS + "test_marimo",
-        _STEER,
+        _MARIMO,
         _HOSTS + "test_marimo",
-        _MARIMO_DARK,
+        _MARIMO,
         _MARIMO_SAVED,
     ),
     "VS Code, Microsoft's widget manager": (
@@ -118,7 +118,7 @@ HOSTS: dict[str, tuple[str, ...]] = {
         _NO_CELLS,
         _UI + "test_without_python_a_head_is_found_steered_and_saved",
         _UI + "test_panels_are_added_moved_closed_and_come_back",
-        _DARK_OF_PAGE,
+        _UI + "test_a_dark_workbench_is_dark_throughout",
         _UI + "test_it_opens_with_views_and_keeps_its_state",
     ),
 }

@@ -576,6 +576,31 @@ def test_the_theme_follows_the_host_unless_forced(show: Any, browser_page: Any, 
     assert root.evaluate("root => getComputedStyle(root).backgroundColor") == "rgb(255, 255, 255)"
 
 
+#: what stands on the page, and what the view has then, in a browser that prefers light pages
+GROUNDS = {
+    "one behind it": ("body.style.background = '#123'", "rgb(17, 34, 51)", "dark"),
+    "a light one": ("body.style.background = '#fec'", "rgb(255, 238, 204)", "light"),
+    "what shines through is none": ("body.style.background = '#1238'", "rgb(255, 255, 255)", "light"),
+    "nothing": ("body.style.background = 'none'", "rgb(255, 255, 255)", "light"),
+    "a card": ("card.style.background = 'color(srgb 0.2 0.2 0.2)'", "color(srgb 0.2 0.2 0.2)", "dark"),
+    "said but not shown": ("body.style.background = '#fec'; body.classList.add('dark')", "rgb(17, 19, 23)", "dark"),
+}
+
+
+@pytest.mark.parametrize("name", GROUNDS)
+def test_the_ground_is_that_of_the_page(show: Any, browser_page: Any, name: str) -> None:
+    script, ground, scheme = GROUNDS[name]
+    _, place = show()
+    root = place.locator(".sw")
+    place.evaluate(f"(place) => {{ const [body, card] = [document.body, place.parentElement]; {script}; }}")
+    browser_page.evaluate("document.body.classList.add('changed')")
+    frame(browser_page)
+    assert root.evaluate("one => [getComputedStyle(one).backgroundColor, one.dataset.theme]") == [ground, scheme]
+    browser_page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    paper = browser_page.locator(".sw-print rect").first
+    assert paper.get_attribute("fill") == "#ffffff"
+
+
 def test_it_works_in_a_shadow_root(show: Any, browser_page: Any) -> None:
     show(selected_heads=[(0, 0)])
     browser_page.evaluate(

@@ -65,7 +65,7 @@ def prompt(page: Any, text: str) -> None:
 
 
 def settled(page: Any) -> None:
-    """Wait until the page has told the server, and the tab, how it stands."""
+    """Wait until the tab has how the page stands."""
     now = panels(page)
     until(page, "(ids) => ids.every((id) => (sessionStorage.getItem('scope-widgets.layout') ?? '').includes(id))", now)
 

@@ -52,7 +52,7 @@ export function createRoot(el: HTMLElement, model: Model, css: string, until: Ab
   // In one batch: what is on the screen is drawn again when the colours are the host's once more.
   const onPaper = <T>(draw: () => T): T =>
     batch(() => {
-      theme.value = readTheme(root, "light");
+      theme.value = readTheme(root, "light", false);
       try {
         return draw();
       } finally {
@@ -62,12 +62,16 @@ export function createRoot(el: HTMLElement, model: Model, css: string, until: Ab
   return { root, theme, onPaper };
 }
 
-function readTheme(root: HTMLElement, forced: string | undefined): Theme {
+/** The colours as they are now, the host's own where it has this scheme; without `hosts` none of those. */
+function readTheme(root: HTMLElement, forced: string | undefined, hosts = true): Theme {
   const host = hostScheme(root);
   const dark = forced === "dark" || (forced !== "light" && host.dark);
   root.dataset.theme = dark ? "dark" : "light";
-  if (host.name && dark === host.dark) root.dataset.host = host.name;
+  const own = hosts && dark === host.dark;
+  if (host.name && own) root.dataset.host = host.name;
   else delete root.dataset.host;
+  if (host.ground && own) root.style.setProperty("--sw-ground", host.ground);
+  else root.style.removeProperty("--sw-ground");
   const style = getComputedStyle(root);
   const colour = (name: string): string => resolve(root, `var(--sw-${name})`);
   const ground = colour("ground");
@@ -89,7 +93,14 @@ function readTheme(root: HTMLElement, forced: string | undefined): Theme {
   };
 }
 
-function hostScheme(root: HTMLElement): { name: string; dark: boolean } {
+/** What a page has: a host whose colours have names, or else the colour behind the view. */
+interface Host {
+  name?: "vscode" | "jupyter";
+  ground?: string;
+  dark: boolean;
+}
+
+function hostScheme(root: HTMLElement): Host {
   const style = getComputedStyle(root);
   // VS Code first: Microsoft's widget manager brings a sheet of JupyterLab's light colours into its dark pages.
   for (const [name, variable] of [
@@ -103,10 +114,26 @@ function hostScheme(root: HTMLElement): { name: string; dark: boolean } {
   const marks = [document.documentElement, document.body];
   const says = (scheme: string): boolean =>
     marks.some((mark) => mark.classList.contains(scheme) || mark.dataset.theme === scheme);
-  if (says("dark")) return { name: "", dark: true };
-  if (says("light")) return { name: "", dark: false };
-  return { name: "", dark: matchMedia("(prefers-color-scheme: dark)").matches };
+  const said = says("dark") || (says("light") ? false : undefined);
+  const ground = groundBehind(root);
+  const rgb = ground === undefined ? undefined : rgbOf(ground);
+  // a page that says one and shows the other is between two themes
+  if (rgb && (said ?? isDark(rgb)) === isDark(rgb)) return { ground, dark: isDark(rgb) };
+  return { dark: said ?? matchMedia("(prefers-color-scheme: dark)").matches };
 }
+
+/** The first colour behind the view that nothing shines through. */
+function groundBehind(root: HTMLElement): string | undefined {
+  for (let at = parentOf(root); at; at = parentOf(at)) {
+    const colour = getComputedStyle(at).backgroundColor;
+    const alpha = /(?:rgba\(.*,|\/)\s*([\d.]+)\s*\)$/.exec(colour);
+    if (rgbOf(colour) && (!alpha || Number(alpha[1]) === 1)) return colour;
+  }
+  return undefined;
+}
+
+const parentOf = (element: Element): Element | null =>
+  element.parentElement ?? (element.getRootNode() as Partial<ShadowRoot>).host ?? null;
 
 /** What the browser makes of a CSS colour, as `rgb(...)` text. */
 function resolve(root: HTMLElement, colour: string): string {
