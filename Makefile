@@ -69,6 +69,7 @@ lint-python: $(VENV)/.built
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
+	$(BIN)/vermin --target=3.10- --no-tips --quiet --exclude tomllib --exclude long scope_widgets  # in 3.10 tomli; torch's `long`
 	$(BIN)/python scripts/generate_traits.py --check
 
 lint-js: $(VENV)/.built

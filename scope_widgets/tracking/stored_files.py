@@ -8,7 +8,7 @@ import re
 import stat
 from pathlib import Path
 
-from scope_widgets._files import replacing
+from scope_widgets._files import replacing, sha256_of
 from scope_widgets._untrusted import check_name
 
 _STORED = re.compile(r"[0-9a-f]{64}(\.\w{1,16})?")
@@ -46,7 +46,6 @@ def stored(folder: Path, name: object) -> Path:
     path = folder / name
     if path.is_symlink() or not path.is_file():
         raise ValueError(f"{str(path)!r} is no file")
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != name[:64]:
-            raise ValueError(f"{str(path)!r} is not what was stored: its SHA-256 is another")
+    if sha256_of(path) != name[:64]:
+        raise ValueError(f"{str(path)!r} is not what was stored: its SHA-256 is another")
     return path

@@ -6,7 +6,7 @@ import gc
 import platform
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +183,6 @@ def _finished(stage: Stage, given: Context, tell: Tell) -> Finished:
         "cpu_seconds": round(time.process_time() - worked, 2),
         "peak_bytes": peak_memory(),
         "machine": f"{platform.platform()}, {platform.machine()}",
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     return Finished("", {}, {}, notes, given.halvings, measured)
