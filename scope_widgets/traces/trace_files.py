@@ -87,7 +87,7 @@ def write_npz(path: Path, header: Header, tensors: Tensors) -> None:
     dtypes = {name: _dtype(value) for name, value in tensors.items()}
     text = json.dumps({**header, "dtypes": dtypes}).encode()
     with replacing(path) as new, new.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays, header=np.frombuffer(text, dtype=np.uint8))
+        np.savez(file, **arrays, header=np.frombuffer(text, dtype=np.uint8))
 
 
 def read_npz(path: Path) -> tuple[Header, Tensors]:

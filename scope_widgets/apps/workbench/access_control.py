@@ -192,7 +192,7 @@ class AccessControl:
             until = until or now + BODY_S
             try:
                 message: Message = await asyncio.wait_for(receive(), max(0.0, min(PART_S, until - now)))
-            except TimeoutError:
+            except asyncio.TimeoutError:  # of its own in Python 3.10
                 late.append(Refused(408, "The body of the request came too slowly."))
                 raise late[0] from None
             taken += len(message.get("body", b""))

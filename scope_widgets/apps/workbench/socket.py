@@ -64,8 +64,8 @@ class Sockets:
             open_page.something.set()
             sender = asyncio.create_task(self._send(socket, open_page, me))
             await self._receive(socket, open_page, me)
-        except (TimeoutError, WebSocketDisconnect, KeyError):
-            pass  # KeyError: text in the place of bytes
+        except (asyncio.TimeoutError, WebSocketDisconnect, KeyError):
+            pass  # a TimeoutError of its own in Python 3.10; KeyError: text in the place of bytes
         except ValueError as error:
             if socket.application_state is WebSocketState.CONNECTED:
                 with contextlib.suppress(RuntimeError):

@@ -98,7 +98,7 @@ async def _events(api: Api, id: str) -> AsyncIterator[str]:
             while not has_ended(said):
                 try:
                     heard = await asyncio.wait_for(changes.get(), _BEAT_S)
-                except TimeoutError:
+                except asyncio.TimeoutError:  # of its own in Python 3.10
                     yield ": still there\n\n"
                     continue
                 if heard["id"] == id and heard != said:
