@@ -83,7 +83,7 @@ def from_json(text: str) -> tuple[Header, Tensors]:
 
 def write_npz(path: Path, header: Header, tensors: Tensors) -> None:
     """Write a NumPy archive; bfloat16, which NumPy lacks, is stored as float32 and restored."""
-    arrays = {name: _numpy(value) for name, value in tensors.items()}
+    arrays: dict[str, Any] = {name: _numpy(value) for name, value in tensors.items()}
     dtypes = {name: _dtype(value) for name, value in tensors.items()}
     text = json.dumps({**header, "dtypes": dtypes}).encode()
     with replacing(path) as new, new.open("wb") as file:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from scripts import run_notebooks
+from scripts import check_types
 from tests.support.paths import ROOT
 
 
@@ -42,11 +42,11 @@ def test_public_names():
         scope_widgets.Telescope  # noqa: B018
 
 
-def test_blocks_of_the_tour_are_typed(tmp_path):
-    """That they run says `tests/docs/test_tour.py`."""
-    (tmp_path / "tour.py").write_text("\n".join(run_notebooks.blocks()))
+def test_blocks_of_the_docs_are_typed(tmp_path):
+    """Beside the sources; `test_wheel.py` has them beside a wheel, and pyright too."""
+    files = [tmp_path / name for name in check_types.write_blocks(tmp_path)]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--config-file", ROOT / "pyproject.toml", tmp_path / "tour.py"],
+        [sys.executable, "-m", "mypy", *check_types.STRICT, "--config-file", ROOT / "pyproject.toml", *files],
         cwd=ROOT,
         capture_output=True,
         text=True,
