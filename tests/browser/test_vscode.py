@@ -82,7 +82,8 @@ def test_a_slider_steers_and_a_workbench_is_asked_another_prompt(browser, notebo
         )
         screenshot(page, "vscode-steering", compared=False)
         run(f"{BENCH.strip().removesuffix('bench')}display(bench)")
-        cells.locator(".sw-prompt-closed").last.click(timeout=LONG)
+        # the bar's: the first is that of the panel above
+        cells.locator(".sw").nth(1).locator(".sw-prompt-closed").click(timeout=LONG)
         box = cells.locator("textarea:focus")
         box.fill("When Anna and Paul went to the park, Paul gave a book to")
         box.press("Enter")
