@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -328,12 +329,13 @@ def test_a_random_model_that_knows_no_word_is_written_down_too(olmo2, tmp_path):
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(3600)
 def test_the_command_killed_at_every_boundary_and_at_five_random_moments(tmp_path):
     """The whole command with its process: both are gone, and the next one goes on."""
     root = Path(__file__).parents[2]
 
     def begin(out):
-        arguments = ["--num-samples", "16", "--tasks", "ioi,induction", "--layers", "2,3", "--out", str(out)]
+        arguments = ["--num-samples", "8", "--tasks", "induction", "--skip-sae", "--layers", "2", "--out", str(out)]
         command = [sys.executable, "-m", "scope_widgets.cli", "analyze", *arguments]
         return subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL)
 
@@ -354,12 +356,12 @@ def test_the_command_killed_at_every_boundary_and_at_five_random_moments(tmp_pat
         process.wait()
     assert begin(out).wait() == 0
     assert outputs(out) == outputs(whole)
+    shutil.rmtree(out)
     moments = random.Random(1)
     for _ in range(5):
-        subprocess.run(["rm", "-rf", str(out)], check=True)
         process = begin(out)
-        time.sleep(moments.uniform(0.3, 1.0) * seconds)
+        time.sleep(moments.uniform(0.1, 0.3) * seconds)
         process.kill()
         process.wait()
-        assert begin(out).wait() == 0
-        assert outputs(out) == outputs(whole)
+    assert begin(out).wait() == 0
+    assert outputs(out) == outputs(whole)
