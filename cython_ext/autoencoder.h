@@ -10,7 +10,7 @@
 
 INLINE float dot(const float *a, const float *b, int32_t d)
 {
-    Floats sums[4] = {{0}}, total;
+    Floats sums[4] = {(Floats){0}}, total;
     float rest = 0.0f;
     int32_t i = 0;
     for (; i + 4 * LANES <= d; i += 4 * LANES)
@@ -100,7 +100,7 @@ INLINE int32_t in_order(float *values, int32_t *latents, int32_t k)
    is NaN or infinite. */
 CLONED static int32_t strongest_of_row(const float *p, int32_t n, int32_t k, int32_t *latents, float *values)
 {
-    Floats maxima[GROUPS] = {{0}}, spoilt[4] = {{0}};
+    Floats maxima[GROUPS] = {(Floats){0}}, spoilt[4] = {(Floats){0}};
     float rest = 0.0f, bar;
     int32_t i = 0;
     for (; i + IN_GROUPS <= n; i += IN_GROUPS)
@@ -155,7 +155,7 @@ CLONED static int32_t strongest_by_scores(const uint16_t *scores, const float *b
                                           int32_t *latents, float *values)
 {
     const Floats slacks = all_floats(slack), step = all_floats((float)BFLOAT16_STEP);
-    Floats maxima[GROUPS] = {{0}}, spoilt[4] = {{0}};
+    Floats maxima[GROUPS] = {(Floats){0}}, spoilt[4] = {(Floats){0}};
     float rest = 0.0f, bar;
     int32_t i = 0;
     for (; i + IN_GROUPS <= n; i += IN_GROUPS)

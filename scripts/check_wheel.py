@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ PAGE = ROOT / "docs" / "installed.md"
 TRIAL = Path(__file__).with_name("try_installed.py")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 SETS = {"oldest": "lowest-direct", "newest": "highest"}
+#: what has no wheel for a processor and is compiled there
+COMPILED = {"aarch64": ["--no-binary", "nnsight"]}
 #: bytes of a wheel
 LARGEST = 6_000_000
 #: of which the table says the versions
@@ -147,6 +150,7 @@ def install_and_try(python: str, dependencies: str, wheels: Path, work: Path) ->
         _uv("venv", "--clear", "--python", python, folder)
         listed.unlink(missing_ok=True)  # uv would prefer what it names
         resolved = ["--resolution", SETS[dependencies], "--only-binary", ":all:", "--no-annotate", "--no-header", "-q"]
+        resolved += COMPILED.get(platform.machine(), [])
         _uv("pip", "compile", ROOT / "pyproject.toml", "--python", executable, *resolved, "-o", listed)
         _uv("pip", "install", "--python", executable, "-r", listed)
         _uv("pip", "install", "--python", executable, "--no-deps", "--no-index", wheel)

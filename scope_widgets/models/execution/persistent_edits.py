@@ -17,7 +17,7 @@ from scope_widgets.models.attention.attention_function import ATTENTION_SITES
 from scope_widgets.models.attention.hook_attention import hooked_attention
 from scope_widgets.models.encoder_decoder.source import call_inputs
 from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits, kept_apart, rescaled
-from scope_widgets.models.execution.prompt_positions import Needed, PromptPositions
+from scope_widgets.models.execution.prompt_positions import CACHE_NAMES, Needed, PromptPositions
 from scope_widgets.models.execution.recorder import rewrap, unwrap
 from scope_widgets.models.guards.defer_interrupt import defer_interrupt
 from scope_widgets.models.guards.locks import changed_by_hooks
@@ -206,13 +206,15 @@ def generate_with_edits(
     """
     model = scope.model
     ids, cache = torch.tensor(rows, device=input_device(model)), None
+    parameters = inspect.signature(type(model).forward).parameters
+    name = next((name for name in CACHE_NAMES if name in parameters), "past_key_values")
     draw = torch.Generator().manual_seed(seed)
     room = scope.anatomy.context - ids.shape[1]
     for _ in range(min(max_new_tokens, room)):
         with defer_interrupt(), recording_gradients(False), edits.on():
-            inputs = {"input_ids": ids, "past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
+            inputs = {"input_ids": ids, name: cache, "use_cache": True, "logits_to_keep": 1}
             out = model(**call_inputs(scope.source, inputs, anew=cache is None))
-        cache = out.past_key_values
+        cache = getattr(out, name)
         scores = out.logits[:, -1].float().cpu()
         if temperature > 0:
             uniform = torch.rand(scores.shape[-1], generator=draw).clamp_min(1e-30)

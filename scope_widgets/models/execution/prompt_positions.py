@@ -22,6 +22,10 @@ from scope_widgets.models.input_device import input_device
 Needed: TypeAlias = Literal["nothing", "positions", "ends"]
 
 
+#: the argument that has what earlier forwards computed: from transformers 5.24 on, and before
+CACHE_NAMES = ("cache", "past_key_values")
+
+
 class PromptPositions:
     """What the calls of a model say of positions.
 
@@ -64,7 +68,8 @@ class PromptPositions:
             Where what is needed is not known.
         """
         given = call_arguments(self._stack, args, kwargs)
-        ids, cache, mask = (given.get(name) for name in ("input_ids", "past_key_values", "attention_mask"))
+        ids, mask = given.get("input_ids"), given.get("attention_mask")
+        cache = next((given[name] for name in CACHE_NAMES if given.get(name) is not None), None)
         rows, width = ids.shape if ids is not None else given["inputs_embeds"].shape[:2]
         before = 0 if cache is None else int(cache.get_seq_length())
         self.columns = before + width
@@ -91,7 +96,7 @@ class PromptPositions:
 
     def end_forward(self, output: Any) -> None:
         """Remember the prompt of what the forward has left in a cache."""
-        parts = output if isinstance(output, tuple) else (getattr(output, "past_key_values", None),)
+        parts = output if isinstance(output, tuple) else [getattr(output, name, None) for name in CACHE_NAMES]
         for part in parts:
             if isinstance(part, Cache):
                 self._prompt_of[part] = self._prompt
