@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,20 @@ def test_killed_between_any_two_files_it_ends_with_the_same_bytes(whole, demo, t
 
         with pytest.raises(AssertionError, match=f"ended with {int(signal.SIGKILL)}"):
             Forked(work).result()
+    Forked(lambda: pipeline.run(demo, SMALL, out) and 0).result()
+    assert outputs(out) == outputs(whole[0])
+
+
+def test_killed_while_a_work_folder_is_removed_nothing_is_left_of_it(whole, demo, tmp_path):
+    out = tmp_path / "killed"
+
+    def work():
+        work_folder.shutil = types.SimpleNamespace(rmtree=lambda path, **_: Path(path).exists() and die())
+        pipeline.run(demo, SMALL, out)
+
+    with pytest.raises(AssertionError, match=f"ended with {int(signal.SIGKILL)}"):
+        Forked(work).result()
+    assert (out / ".architecture.part").is_dir()
     Forked(lambda: pipeline.run(demo, SMALL, out) and 0).result()
     assert outputs(out) == outputs(whole[0])
 

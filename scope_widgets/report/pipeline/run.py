@@ -31,7 +31,7 @@ from scope_widgets.report.pipeline.stages import (
     recording,
     saes,
 )
-from scope_widgets.report.pipeline.work_folder import finish, left_by, publish, work_folder
+from scope_widgets.report.pipeline.work_folder import finish, left_by, publish, remove_work, work_folder
 
 #: what hears of the stages: `tell("begun" | "finished" | "kept" | "halved", stage's name, **about)`
 Tell = Callable[..., None]
@@ -123,6 +123,7 @@ def run(
         with tracking.run(_run_folder(out), config=settings.to_data(), name=f"analyze {scope.model_id}") as tracked:
             for stage in stages_of(settings):
                 if manifest.has(out, stage.name, keys[stage.name]):
+                    remove_work(out, stage)
                     tell("kept", stage.name, notes=manifest.stages[stage.name].notes)
                     continue
                 tell("begun", stage.name)

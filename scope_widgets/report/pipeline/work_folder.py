@@ -22,12 +22,21 @@ def work_folder(out: Path, stage: Stage, key: str) -> Path:
 
     It lies where the files of the stage will lie, so that paths from one to the others stay the same.
     """
-    work = out / f".{stage.name}.part"
+    work = _place(out, stage)
     if not (work / _KEY).is_file() or (work / _KEY).read_text("utf-8", "replace") != key:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         write_text(work / _KEY, key)
     return work
+
+
+def remove_work(out: Path, stage: Stage) -> None:
+    """Remove what a run left that was killed after its stage was finished, and before this was done."""
+    shutil.rmtree(_place(out, stage), ignore_errors=True)
+
+
+def _place(out: Path, stage: Stage) -> Path:
+    return out / f".{stage.name}.part"
 
 
 def left_by(work: Path, stage: Stage, key: str) -> Finished | None:
