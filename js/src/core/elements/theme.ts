@@ -115,7 +115,7 @@ function hostScheme(root: HTMLElement): Host {
   const says = (scheme: string): boolean =>
     marks.some((mark) => mark.classList.contains(scheme) || mark.dataset.theme === scheme);
   const said = says("dark") || (says("light") ? false : undefined);
-  const ground = groundBehind(root);
+  const ground = matchMedia("print").matches ? undefined : groundBehind(root); // paper is white behind a dark view
   const rgb = ground === undefined ? undefined : rgbOf(ground);
   // a page that says one and shows the other is between two themes
   if (rgb && (said ?? isDark(rgb)) === isDark(rgb)) return { ground, dark: isDark(rgb) };
@@ -181,4 +181,5 @@ function onHostChange(refresh: () => void, until: AbortSignal): void {
   until.addEventListener("abort", () => observer.disconnect());
   document.head.addEventListener("load", soon, { capture: true, signal: until });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", soon, { signal: until });
+  addEventListener("afterprint", soon, { signal: until });
 }
