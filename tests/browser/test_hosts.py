@@ -220,6 +220,7 @@ def test_a_workbench_in_jupyter(every_in, screenshot, host):
     bar.locator("textarea").press("Enter")
     for view in (attention, steering):
         view.get_by_text("Anna").first.wait_for(timeout=60_000)
+    seen = set()
     for width in (480, 1000, 1600):
         for _ in range(2):  # Notebook 7 has margins of a share of the page
             size, wide = page.viewport_size, bar.bounding_box()["width"]
@@ -227,9 +228,11 @@ def test_a_workbench_in_jupyter(every_in, screenshot, host):
             page.evaluate(TWO_FRAMES)
         screenshot(page, f"workbench-{host}-{width}", compared=False)
         whole, left, right, below = (view.bounding_box() for view in (bar, attention, stream, attribution))
+        seen.add(whole["width"] > 904)
         assert (left["x"] < right["x"]) == (whole["width"] > 904)  # two columns of 440 and what is between them
         assert right["x"] == below["x"]
         assert right["x"] + right["width"] <= whole["x"] + whole["width"] + 1
+    assert seen == {False, True}
     bar.get_by_role("button", name="Attribution").click()
     views.nth(4).wait_for(state="detached", timeout=60_000)
 

@@ -4,6 +4,7 @@ import re
 import sys
 
 import pytest
+import yaml
 
 from scope_widgets._version import __version__
 from tests.support.paths import ROOT
@@ -15,7 +16,6 @@ CONDA = {"torch": "pytorch"}
 
 
 def recipe():
-    yaml = pytest.importorskip("yaml")
     return yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text())
 
 
